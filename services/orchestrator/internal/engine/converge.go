@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"reflect"
+	"time"
+
+	"github.com/slipway-deploy/slipway/drivers/runtime"
+	"github.com/slipway-deploy/slipway/drivers/traffic"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
+)
+
+const callTimeout = 5 * time.Second
+
+// world is what a worker has brought about, so that it does not ask for it again. It may be forgotten at any time.
+type world struct {
+	routes           *traffic.Routes
+	routesGeneration int64
+	taskSets         map[string][]string // tasks by task set
+}
+
+// converge brings the world to what is desired: routes first, for traffic is what users see. Every write is idempotent
+// and carries the generation; what is done already is left out.
+func (w *worker) converge(ctx context.Context, service rollout.Service, d rollout.Desired) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := errors.Join(
+		w.convergeRoutes(ctx, service, d),
+		w.convergeTaskSets(ctx, service, d),
+		w.convergeTargets(ctx, service, d),
+		w.convergeHooks(ctx, service, d),
+	)
+	w.engine.facts.change(func() {
+		delete(w.engine.facts.trouble, service.Key())
+		if err != nil {
+			w.engine.facts.trouble[service.Key()] = err.Error()
+		}
+	})
+	return err
+}
+
+func (w *worker) convergeRoutes(ctx context.Context, service rollout.Service, d rollout.Desired) error {
+	e, key := w.engine, service.Key()
+	e.facts.mu.RLock()
+	applied, there := e.facts.applied.by[key]
+	seen := e.facts.applied.known
+	e.facts.mu.RUnlock()
+	if d.Routes == nil {
+		if seen && there {
+			w.world.routes = nil
+			return e.Traffic.Delete(ctx, d.Generation, key)
+		}
+		return nil
+	}
+	routes := routesOf(service, *d.Routes)
+	forgotten := seen && applied.Generation < w.world.routesGeneration && w.world.routes != nil
+	if w.world.routes != nil && !forgotten && reflect.DeepEqual(*w.world.routes, routes) {
+		return nil
+	}
+	if err := e.Traffic.Apply(ctx, d.Generation, routes); err != nil {
+		return err
+	}
+	w.world.routes, w.world.routesGeneration = &routes, d.Generation
+	return nil
+}
+
+func routesOf(service rollout.Service, r rollout.Routes) traffic.Routes {
+	lb := service.Spec.LoadBalancer
+	routes := traffic.Routes{Service: service.Key()}
+	for _, l := range r.Listeners {
+		listener := traffic.Listener{Name: l.Name, Address: l.Address}
+		for _, f := range l.Forward {
+			listener.Forward = append(listener.Forward, traffic.WeightedTargetGroup{TargetGroup: f.TargetGroup, Weight: f.Share})
+		}
+		routes.Listeners = append(routes.Listeners, listener)
+	}
+	for _, g := range r.TargetGroups {
+		group := traffic.TargetGroup{Name: g.Name, Protocol: lb.ProtocolVersion, Algorithm: lb.Algorithm}
+		for _, t := range g.Targets {
+			group.Targets = append(group.Targets, traffic.Target(t))
+		}
+		routes.TargetGroups = append(routes.TargetGroups, group)
+	}
+	return routes
+}
+
+func (w *worker) convergeTaskSets(ctx context.Context, service rollout.Service, d rollout.Desired) error {
+	if w.world.taskSets == nil {
+		w.world.taskSets = map[string][]string{}
+	}
+	var errs []error
+	wanted := map[string]bool{}
+	for _, set := range d.TaskSets {
+		wanted[set.ID] = true
+		if have, told := w.world.taskSets[set.ID]; told && reflect.DeepEqual(have, set.Tasks) {
+			continue
+		}
+		if err := w.ensure(ctx, service, d.Generation, set); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		w.world.taskSets[set.ID] = set.Tasks
+	}
+	for id := range w.existingSets(service.Key()) {
+		if wanted[id] {
+			continue
+		}
+		if err := w.engine.Runtime.DeleteTaskSet(ctx, d.Generation, service.Key(), id); err != nil {
+			errs = append(errs, err)
+		}
+		delete(w.world.taskSets, id)
+	}
+	return errors.Join(errs...)
+}
+
+func (w *worker) ensure(ctx context.Context, service rollout.Service, generation int64, set rollout.DesiredTaskSet) error {
+	containers, err := w.engine.Containers(ctx, set.TaskDefinition)
+	if err != nil {
+		return err
+	}
+	return w.engine.Runtime.EnsureTaskSet(ctx, generation, runtime.TaskSet{
+		ID: set.ID, Service: service.Key(), TaskDefinition: set.TaskDefinition, Containers: containers, Tasks: set.Tasks,
+	})
+}
+
+// existingSets is the task sets of the service that the runtime shows tasks of, or that this worker made.
+func (w *worker) existingSets(service string) map[string]bool {
+	sets := map[string]bool{}
+	for _, t := range w.engine.Tasks(service) {
+		sets[t.TaskSet] = true
+	}
+	for id := range maps.Keys(w.world.taskSets) {
+		sets[id] = true
+	}
+	return sets
+}

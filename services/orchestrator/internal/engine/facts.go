@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"maps"
+	"sync"
+
+	"github.com/slipway-deploy/slipway/drivers/runtime"
+	"github.com/slipway-deploy/slipway/drivers/traffic"
+	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
+	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
+	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
+)
+
+// facts is the latest of what each source said. A source whose stream is broken is not known.
+type facts struct {
+	mu      sync.RWMutex
+	tasks   nested[runtime.Task]                // by service and name
+	applied known[traffic.Applied]              // by service
+	trouble map[string]string                   // of converging, by service
+	targets nested[*healthcheckpb.TargetHealth] // by target group and id
+	calls   nested[*hookspb.Invocation]         // by deployment and id
+	alarms  known[*alarmspb.MetricAlarm]        // by name
+}
+
+type known[V any] struct {
+	known bool
+	by    map[string]V
+}
+
+type nested[V any] struct {
+	known bool
+	by    map[string]map[string]V
+}
+
+func newFacts() *facts { return &facts{trouble: map[string]string{}} }
+
+func (k *known[V]) set(key string, v V) {
+	if k.by == nil {
+		k.by = map[string]V{}
+	}
+	k.by[key] = v
+}
+
+func (n *nested[V]) set(outer, inner string, v V) {
+	if n.by == nil {
+		n.by = map[string]map[string]V{}
+	}
+	if n.by[outer] == nil {
+		n.by[outer] = map[string]V{}
+	}
+	n.by[outer][inner] = v
+}
+
+func (n *nested[V]) remove(outer, inner string) {
+	delete(n.by[outer], inner)
+	if len(n.by[outer]) == 0 {
+		delete(n.by, outer)
+	}
+}
+
+func (f *facts) change(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+}
+
+// Tasks returns what the runtime says of a service's tasks, by name.
+func (e *Engine) Tasks(service string) map[string]runtime.Task {
+	e.facts.mu.RLock()
+	defer e.facts.mu.RUnlock()
+	return maps.Clone(e.facts.tasks.by[service])
+}
+
+// AllTasks returns what the runtime says of all tasks.
+func (e *Engine) AllTasks() []runtime.Task {
+	e.facts.mu.RLock()
+	defer e.facts.mu.RUnlock()
+	var all []runtime.Task
+	for _, tasks := range e.facts.tasks.by {
+		for _, t := range tasks {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// TargetState returns what the healthcheck service says of a target, "" when nothing is known.
+func (e *Engine) TargetState(targetGroup, id string) string {
+	e.facts.mu.RLock()
+	defer e.facts.mu.RUnlock()
+	if t := e.facts.targets.by[targetGroup][id]; t != nil {
+		return targetState(t.GetState())
+	}
+	return ""
+}

@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/slipway-deploy/slipway/platform/problem"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
+)
+
+// Bounds of the delay after something outside failed.
+const (
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = 5 * time.Second
+)
+
+// worker is the goroutine of one service.
+type worker struct {
+	engine *Engine
+	key    store.Key
+	log    *slog.Logger
+	woken  chan struct{}
+	reload atomic.Bool
+
+	state *rollout.State // nil: to be loaded
+	world world          // what this worker has brought about
+	delay time.Duration  // after a failure; 0 when all is well
+}
+
+func newWorker(e *Engine, key store.Key) *worker {
+	return &worker{
+		engine: e, key: key, woken: make(chan struct{}, 1),
+		log: e.Log.With("service", key.Cluster+"/"+key.Name),
+	}
+}
+
+func parseKey(service string) store.Key {
+	cluster, name, _ := strings.Cut(service, "/")
+	return store.Key{Cluster: cluster, Name: name}
+}
+
+func (w *worker) wake() {
+	select {
+	case w.woken <- struct{}{}:
+	default:
+	}
+}
+
+// run works until ctx ends or the service is deleted and nothing of it is left.
+func (w *worker) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		next, err := w.step(ctx)
+		switch {
+		case err == nil:
+			w.delay = 0
+		case ctx.Err() != nil:
+			return
+		default:
+			w.failed(err)
+			next = w.engine.Now().Add(w.delay)
+		}
+		if w.state != nil && w.state.Service.Phase == rollout.Inactive && err == nil && w.engine.forget(w) {
+			return
+		}
+		var wait <-chan time.Time
+		if !next.IsZero() {
+			timer.Reset(max(next.Sub(w.engine.Now()), 0))
+			wait = timer.C
+		}
+		select {
+		case <-ctx.Done():
+		case <-w.woken:
+		case <-wait:
+		}
+	}
+}
+
+// failed notes trouble: a lost race loads the state again, anything else is tried again later.
+func (w *worker) failed(err error) {
+	if errors.Is(err, problem.Aborted) {
+		w.state = nil
+		w.log.Debug("overtaken; loading again", "cause", err)
+	} else {
+		w.log.Warn("cannot go on; trying again", "cause", err, "delay", w.delay)
+	}
+	w.delay = min(max(2*w.delay, firstRetry), lastRetry)
+}
+
+// step observes, decides, persists and converges until nothing changes any more, and returns when to decide again.
+func (w *worker) step(ctx context.Context) (time.Time, error) {
+	for {
+		if err := w.load(ctx); err != nil {
+			return time.Time{}, err
+		}
+		decision := rollout.Decide(*w.state, w.engine.observe(*w.state), w.engine.Now())
+		if decision.Changed {
+			if err := w.persist(ctx, decision); err != nil {
+				return time.Time{}, err
+			}
+		}
+		if err := w.converge(ctx, decision.Next.Service, decision.Desired); err != nil {
+			return time.Time{}, err
+		}
+		if !decision.Changed && !w.reload.Load() {
+			return decision.WakeAt, nil
+		}
+	}
+}
+
+func (w *worker) load(ctx context.Context) error {
+	if w.reload.Swap(false) {
+		w.state = nil
+	}
+	if w.state != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	a, err := w.engine.Store.ServiceGet(ctx, w.key.Cluster, w.key.Name)
+	if err != nil {
+		return err
+	}
+	w.state = &a.State
+	return nil
+}
+
+// persist saves the decision. A deployment that has ended leaves the worker's state, as it leaves the service's row.
+func (w *worker) persist(ctx context.Context, d rollout.Decision) error {
+	err := w.engine.committer.save(ctx, store.Change{Next: d.Next, Events: d.Events})
+	if err != nil {
+		return err
+	}
+	for _, event := range d.Events {
+		w.log.Info(event.Reason, "event", event.Name, "deployment", event.Deployment)
+	}
+	next := d.Next
+	ids := []string{}
+	if next.Deployment != nil {
+		ids = append(ids, next.Deployment.ID)
+		if next.Deployment.State.Terminal() {
+			next.Deployment = nil
+		}
+	}
+	w.state = &next
+	w.engine.Published(w.key, next.Service.Generation, ids...)
+	return nil
+}

@@ -1,0 +1,161 @@
+package grpcapi
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
+)
+
+// configOf resolves names and fills in defaults. What is wrong with the shifts is returned as a problem; the rest is
+// checked with the service it goes with.
+func configOf(ctx context.Context, st *store.Store, pb *orchestratorpb.DeploymentConfiguration) (rollout.Config, error) {
+	c := rollout.DefaultConfig()
+	shift := shiftOf(pb.GetStrategy(), pb.GetLinearConfiguration(), pb.GetCanaryConfiguration(), pb.GetStepsConfiguration())
+	if name := pb.GetDeploymentConfigName(); name != "" {
+		named, err := findNamedConfig(ctx, st, name)
+		if err != nil {
+			return c, err
+		}
+		shift.Named, c.Name = named, name
+	}
+	var broken []rollout.Violation
+	c.Strategy, c.Steps, broken = shift.Resolve()
+	if err := rollout.Invalid(broken); err != nil {
+		return c, problemOf(err)
+	}
+	if pb.MinimumHealthyPercent != nil {
+		c.MinimumHealthyPercent = int(pb.GetMinimumHealthyPercent())
+	}
+	if pb.MaximumPercent != nil {
+		c.MaximumPercent = int(pb.GetMaximumPercent())
+	}
+	c.BakeTime = pb.GetBakeTime().AsDuration()
+	setDuration(&c.ScaleUpTimeout, pb.GetScaleUpTimeout())
+	setDuration(&c.RollbackTimeout, pb.GetRollbackTimeout())
+	setDuration(&c.MinimumHealthyTime, pb.GetMinimumHealthyTime())
+	breakerOf(&c.CircuitBreaker, pb.GetDeploymentCircuitBreaker())
+	if a := pb.GetAlarms(); a != nil {
+		c.Alarms = rollout.Alarms{Names: a.GetAlarmNames(), Enable: a.GetEnable(), Rollback: a.GetRollback(), InitialPolicy: rollout.WaitForInitialAlarm}
+		if a.GetInitialAlarmPolicy() == orchestratorpb.DeploymentAlarms_INITIAL_ALARM_POLICY_IGNORE {
+			c.Alarms.InitialPolicy = rollout.IgnoreInitialAlarm
+		}
+	}
+	for _, h := range pb.GetLifecycleHooks() {
+		hook, err := hookOf(h)
+		if err != nil {
+			return c, err
+		}
+		c.Hooks = append(c.Hooks, hook)
+	}
+	return c, nil
+}
+
+func setDuration(to *time.Duration, from *durationpb.Duration) {
+	if from != nil {
+		*to = from.AsDuration()
+	}
+}
+
+func breakerOf(to *rollout.CircuitBreaker, pb *orchestratorpb.DeploymentCircuitBreaker) {
+	to.Enable, to.Rollback = pb.GetEnable(), pb.GetRollback()
+	if pb != nil && pb.ResetOnHealthyTask != nil {
+		to.ResetOnHealthyTask = pb.GetResetOnHealthyTask()
+	}
+	if t := pb.GetThresholdConfiguration(); t != nil {
+		if t.GetType() != orchestratorpb.ThresholdConfiguration_TYPE_UNSPECIFIED {
+			to.Threshold.Type = rollout.ThresholdType(strings.TrimPrefix(t.GetType().String(), "TYPE_"))
+		}
+		if t.GetValue() != 0 {
+			to.Threshold.Value = int(t.GetValue())
+		}
+	}
+}
+
+func hookOf(pb *orchestratorpb.LifecycleHook) (rollout.Hook, error) {
+	hook := rollout.Hook{Hook: pb.GetHook(), Pause: pb.GetPause(), Timeout: rollout.DefaultHookTimeout(), TimeoutAction: rollout.OnTimeoutRollback}
+	setDuration(&hook.Timeout, pb.GetTimeout())
+	if pb.GetTimeoutAction() == orchestratorpb.LifecycleHook_TIMEOUT_ACTION_CONTINUE {
+		hook.TimeoutAction = rollout.OnTimeoutContinue
+	}
+	for _, stage := range pb.GetLifecycleStages() {
+		hook.Stages = append(hook.Stages, rollout.Stage(strings.TrimPrefix(stage.String(), "LIFECYCLE_STAGE_")))
+	}
+	if pb.GetHookDetails() != nil {
+		details, err := protojson.Marshal(pb.GetHookDetails())
+		if err != nil {
+			return hook, fmt.Errorf("hook details: %w", err)
+		}
+		hook.Details = string(details)
+	}
+	return hook, nil
+}
+
+func configPB(c rollout.Config) *orchestratorpb.DeploymentConfiguration {
+	low, high := int32(c.MinimumHealthyPercent), int32(c.MaximumPercent)
+	pb := &orchestratorpb.DeploymentConfiguration{
+		Strategy: strategyPB(c.Strategy), DeploymentConfigName: c.Name, MinimumHealthyPercent: &low, MaximumPercent: &high,
+		BakeTime: durationpb.New(c.BakeTime), ScaleUpTimeout: durationpb.New(c.ScaleUpTimeout),
+		RollbackTimeout: durationpb.New(c.RollbackTimeout), MinimumHealthyTime: durationpb.New(c.MinimumHealthyTime),
+	}
+	if c.Strategy == rollout.Rolling {
+		reset := c.CircuitBreaker.ResetOnHealthyTask
+		pb.DeploymentCircuitBreaker = &orchestratorpb.DeploymentCircuitBreaker{
+			Enable: c.CircuitBreaker.Enable, Rollback: c.CircuitBreaker.Rollback, ResetOnHealthyTask: &reset,
+			ThresholdConfiguration: &orchestratorpb.ThresholdConfiguration{
+				Type:  orchestratorpb.ThresholdConfiguration_Type(orchestratorpb.ThresholdConfiguration_Type_value["TYPE_"+string(c.CircuitBreaker.Threshold.Type)]),
+				Value: int32(c.CircuitBreaker.Threshold.Value),
+			},
+		}
+	} else {
+		pb.StepsConfiguration = &orchestratorpb.StepsConfiguration{}
+		for _, step := range c.Steps {
+			pb.StepsConfiguration.Steps = append(pb.StepsConfiguration.Steps, &orchestratorpb.TrafficStep{
+				Percent: rollout.Percent(step.Share), BakeTime: durationpb.New(step.BakeTime), Pause: step.Pause,
+			})
+		}
+	}
+	if len(c.Alarms.Names) > 0 {
+		policy := orchestratorpb.DeploymentAlarms_INITIAL_ALARM_POLICY_WAIT
+		if c.Alarms.InitialPolicy == rollout.IgnoreInitialAlarm {
+			policy = orchestratorpb.DeploymentAlarms_INITIAL_ALARM_POLICY_IGNORE
+		}
+		pb.Alarms = &orchestratorpb.DeploymentAlarms{
+			AlarmNames: c.Alarms.Names, Enable: c.Alarms.Enable, Rollback: c.Alarms.Rollback, InitialAlarmPolicy: policy,
+		}
+	}
+	for _, h := range c.Hooks {
+		pb.LifecycleHooks = append(pb.LifecycleHooks, hookPB(h))
+	}
+	return pb
+}
+
+func hookPB(h rollout.Hook) *orchestratorpb.LifecycleHook {
+	pb := &orchestratorpb.LifecycleHook{Hook: h.Hook, Pause: h.Pause, Timeout: durationpb.New(h.Timeout), TimeoutAction: timeoutActionPB(h.TimeoutAction)}
+	for _, stage := range h.Stages {
+		pb.LifecycleStages = append(pb.LifecycleStages, stagePB(stage))
+	}
+	if h.Details != "" {
+		details := &structpb.Struct{}
+		if protojson.Unmarshal([]byte(h.Details), details) == nil {
+			pb.HookDetails = details
+		}
+	}
+	return pb
+}
+
+func timeoutActionPB(a rollout.TimeoutAction) orchestratorpb.LifecycleHook_TimeoutAction {
+	return orchestratorpb.LifecycleHook_TimeoutAction(orchestratorpb.LifecycleHook_TimeoutAction_value["TIMEOUT_ACTION_"+string(a)])
+}
+
+func stagePB(s rollout.Stage) orchestratorpb.LifecycleStage {
+	return orchestratorpb.LifecycleStage(orchestratorpb.LifecycleStage_value["LIFECYCLE_STAGE_"+string(s)])
+}

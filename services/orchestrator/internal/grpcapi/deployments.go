@@ -1,0 +1,205 @@
+package grpcapi
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
+	"github.com/slipway-deploy/slipway/platform/page"
+	"github.com/slipway-deploy/slipway/platform/problem"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
+)
+
+type deployments struct {
+	orchestratorpb.UnimplementedDeploymentServiceServer
+	s *Server
+}
+
+// wish is what CreateDeployment and PlanDeployment have in common.
+type wish interface {
+	GetCluster() string
+	GetService() string
+	GetTaskDefinition() string
+	GetDeploymentConfiguration() *orchestratorpb.DeploymentConfiguration
+}
+
+// requestOf resolves a wish against the service as it stands.
+func (d *deployments) requestOf(ctx context.Context, w wish, service rollout.Service) (rollout.DeployRequest, error) {
+	name := w.GetTaskDefinition()
+	if name == "" {
+		name = service.Spec.TaskDefinition
+	}
+	definition, err := taskDefinitionByName(ctx, d.s.Store, name)
+	if err != nil {
+		return rollout.DeployRequest{}, err
+	}
+	req := rollout.DeployRequest{
+		ID: newDeploymentID(), TaskDefinition: fullName(definition), HasHealthCheck: hasHealthCheck(definition), Config: service.Spec.Config,
+	}
+	if w.GetDeploymentConfiguration() != nil {
+		req.Config, err = configOf(ctx, d.s.Store, w.GetDeploymentConfiguration())
+	}
+	return req, err
+}
+
+func (d *deployments) CreateDeployment(ctx context.Context, req *orchestratorpb.CreateDeploymentRequest) (*orchestratorpb.CreateDeploymentResponse, error) {
+	key := store.Key{Cluster: orDefault(req.GetCluster()), Name: req.GetService()}
+	decide := func(_ pgx.Tx, a *store.Aggregate) (rollout.Command, error) {
+		request, err := d.requestOf(ctx, req, a.State.Service)
+		if err != nil {
+			return rollout.Command{}, err
+		}
+		request.Supersede = req.GetSupersede()
+		return rollout.Deploy(a.State, request, d.s.Now())
+	}
+	return command(ctx, d.s, "CreateDeployment", req, key, decide, func(a store.Aggregate) *orchestratorpb.CreateDeploymentResponse {
+		return &orchestratorpb.CreateDeploymentResponse{Deployment: d.s.deploymentPB(a.State.Service, *a.State.Deployment)}
+	})
+}
+
+func (d *deployments) PlanDeployment(ctx context.Context, req *orchestratorpb.PlanDeploymentRequest) (*orchestratorpb.PlanDeploymentResponse, error) {
+	a, err := d.s.Store.ServiceGet(ctx, orDefault(req.GetCluster()), req.GetService())
+	if err != nil {
+		return nil, err
+	}
+	request, err := d.requestOf(ctx, req, a.State.Service)
+	if err != nil {
+		return nil, err
+	}
+	var warning string
+	if running := a.State.Deployment; running != nil {
+		warning = "deployment " + running.ID + " is at work: CreateDeployment is refused unless it supersedes it"
+		request.Supersede = true
+	}
+	now := d.s.Now()
+	cmd, err := rollout.Deploy(a.State, request, now)
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	resp := planPB(rollout.MakePlan(cmd.Next, now))
+	if warning != "" {
+		resp.Warnings = append([]string{warning}, resp.GetWarnings()...)
+	}
+	resp.DeploymentConfiguration = configPB(cmd.Next.Deployment.Config)
+	return resp, nil
+}
+
+func planPB(p rollout.Plan) *orchestratorpb.PlanDeploymentResponse {
+	pb := &orchestratorpb.PlanDeploymentResponse{
+		PeakTasks: int32(p.PeakTasks), MinimumHealthyTasks: int32(p.LowerBound), MaximumTasks: int32(p.UpperBound),
+		FailureThreshold: int32(p.FailureThreshold), RollbackServiceRevision: p.RollbackRevision, Warnings: p.Warnings,
+	}
+	if !p.Endless {
+		pb.Duration = durationpb.New(p.Duration)
+	}
+	for _, s := range p.Steps {
+		pb.Steps = append(pb.Steps, &orchestratorpb.PlanDeploymentResponse_Step{
+			Offset: durationpb.New(s.Offset), LifecycleStage: stagePB(s.Stage), Description: s.Description,
+			ProductionTrafficWeight: rollout.Percent(s.ProductionWeight), TestTrafficWeight: rollout.Percent(s.TestWeight),
+			SourceTasks: int32(s.SourceTasks), TargetTasks: int32(s.TargetTasks),
+		})
+	}
+	return pb
+}
+
+// get returns a deployment with its service as it stands.
+func (d *deployments) get(ctx context.Context, id string) (*orchestratorpb.Deployment, error) {
+	row, err := d.s.Store.DeploymentGet(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	a, err := d.s.Store.ServiceGet(ctx, row.Cluster, row.Service)
+	if err != nil {
+		return nil, err
+	}
+	return d.s.deploymentPB(a.State.Service, row.Deployment), nil
+}
+
+func (d *deployments) GetDeployment(ctx context.Context, req *orchestratorpb.GetDeploymentRequest) (*orchestratorpb.GetDeploymentResponse, error) {
+	pb, err := d.get(ctx, req.GetDeployment())
+	if err != nil {
+		return nil, err
+	}
+	return &orchestratorpb.GetDeploymentResponse{Deployment: pb}, nil
+}
+
+type deploymentPlace struct {
+	Time time.Time
+	ID   string
+}
+
+func (d *deployments) ListDeployments(ctx context.Context, req *orchestratorpb.ListDeploymentsRequest) (*orchestratorpb.ListDeploymentsResponse, error) {
+	var place deploymentPlace
+	if err := page.Decode(req.GetPageToken(), &place); err != nil {
+		return nil, err
+	}
+	filter := store.DeploymentFilter{Cluster: req.GetCluster(), Service: req.GetService(), OlderThan: place.Time, OlderThanID: place.ID}
+	if req.GetCreatedAfter() != nil {
+		filter.After = req.GetCreatedAfter().AsTime()
+	}
+	if req.GetCreatedBefore() != nil {
+		filter.Before = req.GetCreatedBefore().AsTime()
+	}
+	for _, state := range req.GetStates() {
+		filter.States = append(filter.States, strings.TrimPrefix(state.String(), "STATE_"))
+	}
+	size := int(page.Size(req.GetPageSize(), 20, 100))
+	list, err := d.s.Store.DeploymentList(ctx, filter, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &orchestratorpb.ListDeploymentsResponse{}
+	if len(list) > size {
+		list = list[:size]
+		last := list[size-1].Deployment
+		resp.NextPageToken = page.Encode(deploymentPlace{last.CreateTime, last.ID})
+	}
+	for _, row := range list {
+		service := rollout.Service{Cluster: row.Cluster, Name: row.Service}
+		resp.Deployments = append(resp.Deployments, d.s.deploymentPB(service, row.Deployment))
+	}
+	return resp, nil
+}
+
+func (d *deployments) StopDeployment(ctx context.Context, req *orchestratorpb.StopDeploymentRequest) (*orchestratorpb.StopDeploymentResponse, error) {
+	how := rollout.StopRollback
+	if req.GetStopType() == orchestratorpb.StopDeploymentRequest_STOP_TYPE_ABORT {
+		how = rollout.StopAbort
+	}
+	a, err := d.change(ctx, "StopDeployment", req, req.GetDeployment(), func(s rollout.State) (rollout.Command, error) {
+		return rollout.Stop(s, how, req.GetReason(), d.s.Now())
+	})
+	return &orchestratorpb.StopDeploymentResponse{Deployment: a}, err
+}
+
+func (d *deployments) ContinueDeployment(ctx context.Context, req *orchestratorpb.ContinueDeploymentRequest) (*orchestratorpb.ContinueDeploymentResponse, error) {
+	back := req.GetAction() == orchestratorpb.ContinueDeploymentRequest_ACTION_ROLLBACK
+	a, err := d.change(ctx, "ContinueDeployment", req, req.GetDeployment(), func(s rollout.State) (rollout.Command, error) {
+		return rollout.Continue(s, req.GetHookId(), back, d.s.Now())
+	})
+	return &orchestratorpb.ContinueDeploymentResponse{Deployment: a}, err
+}
+
+// change takes a command about a deployment that is at work.
+func (d *deployments) change(ctx context.Context, method string, req mutation, id string, decide func(rollout.State) (rollout.Command, error)) (*orchestratorpb.Deployment, error) {
+	row, err := d.s.Store.DeploymentGet(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	key := store.Key{Cluster: row.Cluster, Name: row.Service}
+	check := func(_ pgx.Tx, a *store.Aggregate) (rollout.Command, error) {
+		if at := a.State.Deployment; at == nil || at.ID != id {
+			return rollout.Command{}, problem.New(problem.FailedPrecondition, "DEPLOYMENT_STATE",
+				"deployment %s has ended (%s)", id, row.Deployment.State).With("state", string(row.Deployment.State))
+		}
+		return decide(a.State)
+	}
+	return command(ctx, d.s, method, req, key, check, func(a store.Aggregate) *orchestratorpb.Deployment {
+		return d.s.deploymentPB(a.State.Service, *a.State.Deployment)
+	})
+}

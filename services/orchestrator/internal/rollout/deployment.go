@@ -1,0 +1,146 @@
+package rollout
+
+import "time"
+
+// Deployment brings a service from its old revisions to a new one.
+type Deployment struct {
+	ID           string
+	State        DeploymentState
+	RolloutState RolloutState
+	Reason       string
+	Config       Config
+	Sources      []Revision // the revisions that ran when it began
+	Target       Revision
+	Stage        Stage // "" for the work of a rolling deployment
+	StageTime    time.Time
+	Step         int // the traffic step, from 1; 0 before the first
+	// ShiftGeneration is the generation at which the weights last moved; they are in force once the data plane
+	// has acknowledged it. 0 when no shift is under way.
+	ShiftGeneration int64
+	ShiftTime       time.Time // when the present step was in force, zero until then
+	BakeUntil       time.Time // end of the step's or the deployment's bake time, zero until it began
+	ScaleUpDeadline time.Time
+	HooksStarted    bool      // the hooks of the present stage have been asked for
+	Hooks           []HookRun // of the present stage
+	CanceledHooks   []string  // invocations nobody waits for any more
+	Failures        int       // failed tasks, each counted once
+	BreakerTripped  bool
+	Alarms          AlarmWatch
+	Rollback        *Rollback // non-nil once it rolls back
+	Conditions      []Condition
+	History         []StageRecord
+	Deadlocked      bool // the deadlock was told
+	CreateTime      time.Time
+	StartTime       time.Time
+	UpdateTime      time.Time
+	FinishTime      time.Time
+	EventSequence   int64
+	SupersededBy    string
+}
+
+// AlarmWatch is how the deployment looks at its alarms.
+type AlarmWatch struct {
+	Status    MonitorStatus
+	Triggered []string
+}
+
+// MonitorStatus is ECS's status of a failure detection method.
+type MonitorStatus string
+
+// The statuses of a failure detection method.
+const (
+	MonitorDisabled  MonitorStatus = "DISABLED"
+	Monitoring       MonitorStatus = "MONITORING"
+	MonitorTriggered MonitorStatus = "TRIGGERED"
+	MonitorComplete  MonitorStatus = "MONITORING_COMPLETE"
+)
+
+// Rollback is what is done about a deployment that failed.
+type Rollback struct {
+	Reason     string
+	Revision   Revision // returned to
+	Deployment string   // that completed with it
+	StartTime  time.Time
+	Deadline   time.Time
+	SafeTime   time.Time // all production traffic is on the old revision again
+	FinishTime time.Time
+}
+
+// HookRun is a hook, or a pause, at one stage of one deployment. Its id is its identity: deployment, stage, step,
+// hook and whether it is part of the rollback.
+type HookRun struct {
+	ID      string
+	Hook    string // "" for a pause
+	Stage   Stage
+	Step    int
+	Status  HookStatus
+	Expire  time.Time
+	OnTime  TimeoutAction
+	Timeout time.Duration
+	Reason  string
+	Index   int // of Config.Hooks
+}
+
+// HookStatus is ECS's lifecycle hook status.
+type HookStatus string
+
+// The statuses of a hook.
+const (
+	HookAwaitingAction HookStatus = "AWAITING_ACTION"
+	HookInProgress     HookStatus = "IN_PROGRESS"
+	HookSucceeded      HookStatus = "SUCCEEDED"
+	HookFailed         HookStatus = "FAILED"
+	HookTimedOut       HookStatus = "TIMED_OUT"
+)
+
+func (h HookRun) ended() bool {
+	return h.Status != HookAwaitingAction && h.Status != HookInProgress
+}
+
+// StageRecord is a stage in a deployment's history.
+type StageRecord struct {
+	Stage    Stage
+	Step     int
+	Rollback bool
+	Start    time.Time
+	End      time.Time // zero while it goes on
+	Outcome  StageOutcome
+	Reason   string
+}
+
+// StageOutcome is how a stage ended.
+type StageOutcome string
+
+// The outcomes of a stage.
+const (
+	StageSucceeded StageOutcome = "SUCCEEDED"
+	StageFailed    StageOutcome = "FAILED"
+	StageSkipped   StageOutcome = "SKIPPED"
+	StageStopped   StageOutcome = "STOPPED"
+)
+
+// Condition says what is waited for, since when, until when at most and what happens then.
+type Condition struct {
+	Type    ConditionType
+	Message string
+	Since   time.Time
+	Until   time.Time // zero when nothing limits it
+	Then    string
+}
+
+// ConditionType is a kind of wait.
+type ConditionType string
+
+// The kinds of wait.
+const (
+	WaitTasksHealthy ConditionType = "TASKS_HEALTHY"
+	WaitHook         ConditionType = "HOOK"
+	WaitContinue     ConditionType = "CONTINUE"
+	WaitBakeTime     ConditionType = "BAKE_TIME"
+	WaitTraffic      ConditionType = "TRAFFIC"
+	WaitDrain        ConditionType = "DRAIN"
+	WaitAlarm        ConditionType = "ALARM"
+	WaitService      ConditionType = "SERVICE_UNREACHABLE"
+	WaitDeadlock     ConditionType = "DEADLOCK"
+	WaitTaskStart    ConditionType = "TASK_START_DELAY"
+)

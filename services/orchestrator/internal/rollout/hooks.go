@@ -1,0 +1,205 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// hooksDone calls the hooks of the present stage and returns true when all of them let the deployment go on. Hooks of
+// one stage run in parallel; any that asks for it rolls the deployment back (ECS: lifecycle hooks).
+func (r *run) hooksDone() bool {
+	d := r.Deployment
+	r.startHooks()
+	done := true
+	for i := range d.Hooks {
+		h := &d.Hooks[i]
+		if !h.ended() {
+			r.settleHook(h)
+		}
+		done = done && h.ended()
+	}
+	if !done {
+		return false
+	}
+	for _, h := range d.Hooks {
+		if rollback, why := h.verdict(); rollback {
+			if d.Rollback == nil {
+				r.fail(why, true)
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// startHooks asks for the hooks of the present stage, once.
+func (r *run) startHooks() {
+	d := r.Deployment
+	if d.HooksStarted {
+		return
+	}
+	d.HooksStarted = true
+	for i, hook := range d.Config.Hooks {
+		if slices.Contains(hook.Stages, d.Stage) && !(hook.Pause && d.Rollback != nil) {
+			r.startHook(i, hook)
+		}
+	}
+}
+
+func (r *run) startHook(index int, hook Hook) {
+	d := r.Deployment
+	name := hook.Hook
+	if hook.Pause {
+		name = fmt.Sprintf("pause-%d", index+1)
+	}
+	run := HookRun{
+		ID: r.hookID(name), Hook: hook.Hook, Stage: d.Stage, Step: d.Step, Status: HookInProgress,
+		OnTime: hook.TimeoutAction, Timeout: hook.Timeout, Expire: r.now.Add(hook.Timeout), Index: index,
+	}
+	event, what := EventHookInProgress, "hook "+name+" is called"
+	if hook.Pause {
+		run.Status, event, what = HookAwaitingAction, EventHookAwaitingAction, "waiting for ContinueDeployment"
+	}
+	d.Hooks = append(d.Hooks, run)
+	r.emit(Info, event, map[string]string{"hookId": run.ID, "lifecycleStage": string(d.Stage)}, "%s at %s", what, d.Stage)
+}
+
+// hookID is the invocation's identity: deployment, stage, step, hook, and whether it is part of the rollback.
+func (r *run) hookID(name string) string {
+	d := r.Deployment
+	id := fmt.Sprintf("%s/%s/%d/%s", d.ID, d.Stage, d.Step, name)
+	if d.Rollback != nil {
+		id += "/rollback"
+	}
+	return id
+}
+
+// settleHook takes over how the hook's invocation stands. A pause ends by a user's word or by time.
+func (r *run) settleHook(h *HookRun) {
+	if h.Status == HookAwaitingAction {
+		if !h.Expire.IsZero() && !h.Expire.After(r.now) {
+			h.Status, h.Reason = HookTimedOut, "nobody answered in time"
+			r.hookEnded(h)
+			return
+		}
+		r.wait(WaitContinue, h.Expire, thenOf(h.OnTime), "ContinueDeployment (hook %s)", h.ID)
+		return
+	}
+	if !r.obs.Hooks.Known {
+		r.wait(WaitService, time.Time{}, "", "the hooks service cannot be reached")
+		return
+	}
+	fact, seen := r.obs.Hooks.Invocations[h.ID]
+	if seen && fact.Status != HookInProgress && fact.Status != HookAwaitingAction {
+		h.Status, h.Reason = fact.Status, fact.Reason
+		if fact.Continue {
+			h.OnTime = OnTimeoutContinue
+		}
+		r.hookEnded(h)
+		return
+	}
+	r.wait(WaitHook, h.Expire, thenOf(h.OnTime), "hook %s at %s", h.Hook, h.Stage)
+}
+
+func thenOf(action TimeoutAction) string {
+	if action == OnTimeoutContinue {
+		return "the deployment goes on"
+	}
+	return "the deployment is rolled back"
+}
+
+func (r *run) hookEnded(h *HookRun) {
+	kind, name := Info, EventHookSucceeded
+	switch h.Status {
+	case HookFailed:
+		kind, name = Error, EventHookFailed
+	case HookTimedOut:
+		kind, name = Warn, EventHookTimedOut
+	}
+	what := h.Hook
+	if what == "" {
+		what = "pause"
+	}
+	text := fmt.Sprintf("hook %s %s", what, h.Status)
+	if h.Reason != "" {
+		text += ": " + h.Reason
+	}
+	r.emit(kind, name, map[string]string{"hookId": h.ID, "lifecycleStage": string(h.Stage)}, "%s", text)
+}
+
+// verdict tells whether an ended hook asks for a rollback.
+func (h HookRun) verdict() (rollback bool, why string) {
+	name := h.Hook
+	if name == "" {
+		name = "pause"
+	}
+	switch h.Status {
+	case HookFailed:
+		return true, "hook " + name + " failed at " + string(h.Stage) + reasonSuffix(h.Reason)
+	case HookTimedOut:
+		return h.OnTime != OnTimeoutContinue, "hook " + name + " timed out at " + string(h.Stage)
+	}
+	return false, ""
+}
+
+func reasonSuffix(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+// stepContinued waits for ContinueDeployment after a step that pauses.
+func (r *run) stepContinued() bool {
+	d := r.Deployment
+	id := r.hookID("pause")
+	for i := range d.Hooks {
+		if d.Hooks[i].ID == id {
+			h := &d.Hooks[i]
+			if !h.ended() {
+				r.settleHook(h)
+			}
+			return h.ended()
+		}
+	}
+	d.Hooks = append(d.Hooks, HookRun{ID: id, Stage: d.Stage, Step: d.Step, Status: HookAwaitingAction, Index: -1})
+	r.emit(Info, EventHookAwaitingAction, map[string]string{"hookId": id, "lifecycleStage": string(d.Stage)}, "waiting for ContinueDeployment after step %d", d.Step)
+	r.wait(WaitContinue, time.Time{}, "", "ContinueDeployment (hook %s)", id)
+	return false
+}
+
+// cancelHooks gives up the hooks of the present stage.
+func (r *run) cancelHooks() {
+	d := r.Deployment
+	for i := range d.Hooks {
+		h := &d.Hooks[i]
+		if !h.ended() && h.Hook != "" {
+			d.CanceledHooks = append(d.CanceledHooks, h.ID)
+		}
+	}
+	d.Hooks, d.HooksStarted = nil, false
+}
+
+// desiredHooks is the invocations that have been asked for and have not ended.
+func (s *State) desiredHooks() []DesiredInvocation {
+	d := s.Deployment
+	var list []DesiredInvocation
+	for _, h := range d.Hooks {
+		if h.Status != HookInProgress {
+			continue
+		}
+		call := DesiredInvocation{
+			ID: h.ID, Hook: h.Hook, Deployment: d.ID, Stage: h.Stage, Step: h.Step, TargetRevision: d.Target.ID,
+			Details: d.Config.Hooks[h.Index].Details, Timeout: h.Timeout, TimeoutAction: h.OnTime,
+		}
+		switch h.Stage {
+		case TestTrafficShift:
+			call.TestWeights = s.Service.percents(s.Service.Test)
+		case PreProductionTrafficShift, ProductionTrafficShift:
+			call.ProductionWeights = s.Service.percents(s.Service.Production)
+		}
+		list = append(list, call)
+	}
+	return list
+}

@@ -1,0 +1,180 @@
+package rollout
+
+import "time"
+
+// beginRollback returns to the most recent revision that a deployment completed with. That one is no longer COMPLETED
+// while it is rolled back to, so a deployment that supersedes the rollback and fails has nothing to return to
+// (ECS: deployment circuit breaker).
+func (r *run) beginRollback(why string) {
+	d := r.Deployment
+	completed := r.Service.Completed
+	if completed == nil {
+		r.freeze(why + "; there is no COMPLETED service revision to roll back to")
+		return
+	}
+	r.cancelHooks()
+	d.enter(RollbackInProgress, why, r.now)
+	d.Rollback = &Rollback{
+		Reason: why, Revision: completed.Revision, Deployment: completed.Deployment,
+		StartTime: r.now, Deadline: r.now.Add(d.Config.RollbackTimeout),
+	}
+	if d.Alarms.Status == Monitoring {
+		d.Alarms.Status = MonitorComplete
+	}
+	r.Service.Completed = nil
+	r.emit(Info, EventDeploymentInProgress, map[string]string{"serviceRevision": completed.Revision.ID, "rollback": "true"},
+		"rolling back to %s of ECS deployment %s", completed.Revision.ID, completed.Deployment)
+	d.Stage = ""
+	r.advanceRollback()
+}
+
+// advanceRollback moves traffic back first, then the task sets, then the record.
+func (r *run) advanceRollback() {
+	d := r.Deployment
+	back := r.ensureSet(d.Rollback.Revision, r.Service.rollbackTargetGroup(d))
+	back.Count, back.Frozen = r.Service.Spec.DesiredCount, false
+	if set := r.Service.taskSet(d.Target.ID); set != nil {
+		set.Frozen = true
+	}
+	if d.Rollback.SafeTime.IsZero() && !d.Rollback.Deadline.After(r.now) {
+		r.rollbackFailed()
+		return
+	}
+	r.wakeAt(d.Rollback.Deadline)
+	if d.Config.Strategy == Rolling {
+		r.rollBackRolling()
+		return
+	}
+	for r.rollBackStage() {
+	}
+	if d.State == RollbackInProgress {
+		r.scale(r.envelope())
+	}
+}
+
+// rollbackTargetGroup is where the old revision's tasks go when its task set no longer exists.
+func (s *Service) rollbackTargetGroup(d *Deployment) string {
+	lb := s.Spec.LoadBalancer
+	if lb == nil {
+		return ""
+	}
+	if d.Config.Strategy == Rolling {
+		return s.productionTargetGroup()
+	}
+	if target := s.taskSet(d.Target.ID); target != nil && target.TargetGroup == lb.TargetGroup {
+		return lb.AlternateTargetGroup
+	}
+	return lb.TargetGroup
+}
+
+func (r *run) rollBackRolling() {
+	d := r.Deployment
+	r.moveTowards(d.Rollback.Revision)
+	back := r.Service.taskSet(d.Rollback.Revision.ID)
+	if d.Rollback.SafeTime.IsZero() && r.onlyServing(back) {
+		d.Rollback.SafeTime = r.now
+	}
+	if r.arrived(back) {
+		r.rolledBack()
+		return
+	}
+	r.wait(WaitTasksHealthy, d.Rollback.Deadline, "the rollback fails", "%d of %d tasks of %s are healthy", back.healthy(), back.Count, back.Revision.ID)
+}
+
+// onlyServing reports whether the set serves and no task of another set is in service.
+func (r *run) onlyServing(back *TaskSet) bool {
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		if live, _, _ := set.live(); set.Revision.ID != back.Revision.ID && live > 0 {
+			return false
+		}
+	}
+	return back.healthy() >= r.quorum()
+}
+
+// rollBackStage runs the two shift stages again, with reversed weights, and then stops the new revision's tasks. There is
+// no stage of its own for a rollback (ECS: how blue/green deployments work).
+func (r *run) rollBackStage() bool {
+	d := r.Deployment
+	back := r.Service.taskSet(d.Rollback.Revision.ID)
+	switch d.Stage {
+	case "":
+		r.enterStage(ProductionTrafficShift)
+		return true
+	case ProductionTrafficShift:
+		if !r.productionBack(back) || !r.hooksDone() {
+			return false
+		}
+		r.enterStage(TestTrafficShift)
+		return true
+	case TestTrafficShift:
+		if !r.shiftTest(back.TargetGroup) || !r.hooksDone() {
+			return false
+		}
+		r.enterStage(CleanUp)
+		return true
+	}
+	done := true
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		if set.Revision.ID != back.Revision.ID {
+			set.Count = 0
+			done = done && r.gone(set)
+		}
+	}
+	if done {
+		r.endStage(StageSucceeded, "")
+		r.rolledBack()
+	} else {
+		r.wait(WaitDrain, time.Time{}, "", "tasks of the new revision to drain and stop")
+	}
+	return false
+}
+
+// productionBack restores the old revision's capacity, then its weight. When the new revision serves nothing, one
+// healthy task of the old one is enough to take the traffic.
+func (r *run) productionBack(back *TaskSet) bool {
+	d := r.Deployment
+	need := r.quorum()
+	if target := r.Service.taskSet(d.Target.ID); target == nil || target.healthy() == 0 {
+		need = min(need, 1)
+	}
+	if r.Service.share(back.TargetGroup) < FullShare && back.healthy() < need {
+		r.wait(WaitTasksHealthy, d.Rollback.Deadline, "the rollback fails", "%d of %d tasks of %s to be healthy before it takes the traffic",
+			back.healthy(), need, back.Revision.ID)
+		return false
+	}
+	if !r.shiftProduction(back.TargetGroup, FullShare) {
+		return false
+	}
+	if d.Rollback.SafeTime.IsZero() {
+		d.Rollback.SafeTime = r.now
+		r.emit(Info, EventTrafficShifted, map[string]string{"productionTrafficWeight": "0", "rollback": "true"},
+			"100 %% of production traffic is back on %s", back.Revision.ID)
+	}
+	return true
+}
+
+func (r *run) rolledBack() {
+	d := r.Deployment
+	d.Rollback.FinishTime = r.now
+	r.Service.Current = d.Rollback.Revision.ID
+	r.Service.Spec.TaskDefinition, r.Service.Spec.HasHealthCheck = d.Rollback.Revision.TaskDefinition, d.Rollback.Revision.HasHealthCheck
+	r.Service.Completed = &Completed{Revision: d.Rollback.Revision, Deployment: d.Rollback.Deployment}
+	d.enter(RollbackSuccessful, d.Rollback.Reason, r.now)
+	r.emit(Info, EventDeploymentCompleted, map[string]string{"serviceRevision": d.Rollback.Revision.ID, "rollback": "true"},
+		"ECS deployment %s completed.", d.Rollback.Deployment)
+}
+
+// rollbackFailed gives up and touches nothing that serves.
+func (r *run) rollbackFailed() {
+	d := r.Deployment
+	d.Rollback.FinishTime = r.now
+	r.endStage(StageFailed, "the rollback took too long")
+	r.cancelHooks()
+	if set := r.Service.taskSet(d.Target.ID); set != nil {
+		set.Frozen = false
+	}
+	d.enter(RollbackFailed, "the rollback did not end within "+d.Config.RollbackTimeout.String()+"; "+r.serving(), r.now)
+	r.emit(Error, EventDeploymentFailed, map[string]string{"rollback": "true"}, "%s", d.Reason)
+}

@@ -1,0 +1,222 @@
+package rollout
+
+import (
+	"slices"
+	"strconv"
+)
+
+const noUpperBound = 1 << 30
+
+// live returns how many tasks of the set are asked to run and do not drain, and how many of them count as healthy.
+func (s *TaskSet) live() (live, healthy, good int) {
+	for _, t := range s.Tasks {
+		if t.draining() {
+			continue
+		}
+		live++
+		if t.Healthy {
+			healthy++
+		}
+		if !t.Unhealthy {
+			good++
+		}
+	}
+	return live, healthy, good
+}
+
+func (s *TaskSet) healthy() int {
+	_, healthy, _ := s.live()
+	return healthy
+}
+
+// existing counts every task of the service that may take resources: asked for, draining, or still stopping
+// (ECS's guide counts STOPPING tasks toward maximumPercent; so does this, to be safe).
+func (r *run) existing() int {
+	n := 0
+	listed := map[string]bool{}
+	for i := range r.Service.TaskSets {
+		for _, t := range r.Service.TaskSets[i].Tasks {
+			listed[t.Name] = true
+			n++
+		}
+	}
+	for name, fact := range r.obs.Runtime.Tasks {
+		if fact.State != TaskStopped && !listed[name] {
+			n++
+		}
+	}
+	return n
+}
+
+// gone reports whether nothing of the set runs, drains or stops any more.
+func (r *run) gone(set *TaskSet) bool {
+	if set == nil {
+		return true
+	}
+	if len(set.Tasks) > 0 || !r.obs.Runtime.Known {
+		return false
+	}
+	for _, fact := range r.obs.Runtime.Tasks {
+		if fact.TaskSet == set.ID && fact.State != TaskStopped {
+			return false
+		}
+	}
+	return true
+}
+
+// scale moves every task set towards its Count. No act of it takes the number of healthy tasks under lower or the
+// number of existing tasks over upper.
+func (r *run) scale(lower, upper int) {
+	if !r.obs.Runtime.Known {
+		return
+	}
+	r.endDrains()
+	healthy := 0
+	for i := range r.Service.TaskSets {
+		healthy += r.Service.TaskSets[i].healthy()
+	}
+	total := r.existing()
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		r.stopSurplus(set, &healthy, lower, total >= upper)
+	}
+	total = r.existing()
+	for i := range r.Service.TaskSets {
+		total += r.startMissing(&r.Service.TaskSets[i], upper-total)
+	}
+}
+
+// stopSurplus stops tasks over the set's Count, and failing tasks once they are replaced or stand in the way of their
+// replacement. A failing task does not count as healthy, so stopping it takes nothing away.
+func (r *run) stopSurplus(set *TaskSet, healthy *int, lower int, full bool) {
+	_, up, good := set.live()
+	stopped := 0
+	for _, i := range stopOrder(set.Tasks) {
+		task := &set.Tasks[i]
+		switch {
+		case task.Unhealthy && (!task.EverHealthy || up >= set.Count || full):
+			full = false
+		case !task.Unhealthy && good > set.Count && (!task.Healthy || *healthy-1 >= lower):
+			good--
+			if task.Healthy {
+				*healthy--
+			}
+		default:
+			continue
+		}
+		stopped++
+		r.drain(task)
+	}
+	if stopped > 0 {
+		set.Tasks = slices.DeleteFunc(set.Tasks, func(t Task) bool { return t.Name == "" })
+		r.emit(Info, EventTasksStopped, map[string]string{"taskSet": set.ID, "count": strconv.Itoa(stopped)},
+			"stopping %s of task set %s", tasks(stopped), set.ID)
+	}
+}
+
+// stopOrder returns the indexes of tasks that do not drain: failing ones first, then those not healthy, then the youngest.
+func stopOrder(list []Task) []int {
+	var order []int
+	for i := range list {
+		if !list[i].draining() {
+			order = append(order, i)
+		}
+	}
+	rank := func(t Task) int {
+		switch {
+		case t.Unhealthy:
+			return 0
+		case !t.Healthy:
+			return 1
+		default:
+			return 2
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		if d := rank(list[a]) - rank(list[b]); d != 0 {
+			return d
+		}
+		return b - a
+	})
+	return order
+}
+
+// drain takes a task out of service: it gets no new requests, and is stopped when nothing is in flight any more or
+// its deregistration delay has passed. A task that never took traffic is stopped at once: its name is emptied and the
+// caller removes it.
+func (r *run) drain(task *Task) {
+	lb := r.Service.Spec.LoadBalancer
+	if lb == nil || task.Address == "" || !task.EverHealthy {
+		task.Name = ""
+		return
+	}
+	task.Healthy = false
+	task.DrainTime = r.now.Add(lb.DeregistrationDelay)
+	task.DrainGeneration = r.generation
+	r.wakeAt(task.DrainTime)
+}
+
+// endDrains removes the tasks that have drained; the runtime then stops them.
+func (r *run) endDrains() {
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		set.Tasks = slices.DeleteFunc(set.Tasks, func(t Task) bool {
+			if !t.draining() {
+				return false
+			}
+			told := r.obs.Traffic.Known && r.obs.Traffic.Generation >= t.DrainGeneration && r.obs.Traffic.Drained[t.Name]
+			if told || !t.DrainTime.After(r.now) {
+				return true
+			}
+			r.wait(WaitDrain, t.DrainTime, "what is still in flight is cut", "requests in flight to draining tasks")
+			return false
+		})
+	}
+}
+
+// startMissing starts tasks up to the set's Count, at most room of them, and returns how many.
+func (r *run) startMissing(set *TaskSet, room int) int {
+	_, _, good := set.live()
+	n := min(set.Count-good, room)
+	if n <= 0 || set.Frozen {
+		return 0
+	}
+	if set.NotBefore.After(r.now) {
+		r.wait(WaitTaskStart, set.NotBefore, "another task is started",
+			"the delay after %s of task set %s came to nothing", tasks(set.Failures), set.ID)
+		return 0
+	}
+	for range n {
+		r.Service.OrdinalCount++
+		name := set.ID + "-" + strconv.FormatInt(r.Service.OrdinalCount, 10)
+		set.Tasks = append(set.Tasks, Task{Name: name, CreateTime: r.now})
+	}
+	r.emit(Info, EventTasksStarted, map[string]string{"taskSet": set.ID, "count": strconv.Itoa(n)},
+		"starting %s of task set %s", tasks(n), set.ID)
+	return n
+}
+
+// prune forgets task sets of which nothing is left and that nothing refers to.
+func (r *run) prune() {
+	r.Service.TaskSets = slices.DeleteFunc(r.Service.TaskSets, func(s TaskSet) bool {
+		if s.Count > 0 || !r.gone(&s) {
+			return false
+		}
+		if r.Service.Phase != Active {
+			return true
+		}
+		d := r.Deployment
+		if d == nil || d.State.Terminal() {
+			return s.Revision.ID != r.Service.Current && r.Service.Current != ""
+		}
+		return s.Revision.ID != d.Target.ID && (d.Rollback == nil || s.Revision.ID != d.Rollback.Revision.ID) &&
+			(d.Stage == CleanUp || d.Config.Strategy == Rolling || s.Revision.ID != r.Service.Current)
+	})
+}
+
+func tasks(n int) string {
+	if n == 1 {
+		return "1 task"
+	}
+	return strconv.Itoa(n) + " tasks"
+}

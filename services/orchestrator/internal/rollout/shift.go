@@ -1,0 +1,357 @@
+package rollout
+
+import (
+	"strconv"
+	"time"
+)
+
+// advanceStage does the work of the present stage of a traffic-shifting deployment and returns true when it went on to
+// the next one.
+func (r *run) advanceStage() bool {
+	d := r.Deployment
+	switch d.Stage {
+	case "":
+		r.enterStage(ReconcileService)
+		return true
+	case ReconcileService:
+		return r.reconcile() && r.goOn()
+	case PreScaleUp, PostScaleUp, PostTestTrafficShift, PreProductionTrafficShift, PostProductionTrafficShift:
+		return r.hooksDone() && r.goOn()
+	case ScaleUp:
+		return r.scaleUp() && r.goOn()
+	case TestTrafficShift:
+		return r.shiftTest(r.target().TargetGroup) && r.hooksDone() && r.goOn()
+	case ProductionTrafficShift:
+		return r.shiftStep() && r.goOn()
+	case BakeTime:
+		return r.bake() && r.goOn()
+	case CleanUp:
+		return r.cleanUp()
+	}
+	return false
+}
+
+func (r *run) target() *TaskSet { return r.Service.taskSet(r.Deployment.Target.ID) }
+
+// goOn enters the stage that follows. A failed gate keeps the stage.
+func (r *run) goOn() bool {
+	d := r.Deployment
+	if d.State != InProgress || d.Rollback != nil {
+		return false
+	}
+	next := d.Stage.next()
+	if d.Stage == ProductionTrafficShift && d.Step < len(d.Config.Steps) {
+		next = PreProductionTrafficShift
+	}
+	r.enterStage(next)
+	return true
+}
+
+// enterStage closes the stage before and opens the next. Stages in which there is nothing to do leave a record, no event.
+func (r *run) enterStage(stage Stage) {
+	d := r.Deployment
+	r.endStage(StageSucceeded, "")
+	d.Stage, d.StageTime = stage, r.now
+	d.Hooks, d.HooksStarted = nil, false
+	d.ShiftTime, d.BakeUntil = time.Time{}, time.Time{}
+	switch stage {
+	case PreProductionTrafficShift:
+		if d.Rollback == nil {
+			d.Step++
+		}
+	case ScaleUp:
+		d.ScaleUpDeadline = r.now.Add(d.Config.ScaleUpTimeout)
+	}
+	record := StageRecord{Stage: stage, Rollback: d.Rollback != nil, Start: r.now}
+	if stage == PreProductionTrafficShift || stage == ProductionTrafficShift {
+		record.Step = d.Step
+	}
+	d.History = append(d.History, record)
+	if r.hasWork(stage) {
+		detail := map[string]string{"lifecycleStage": string(stage)}
+		if record.Step > 0 {
+			detail["step"] = strconv.Itoa(record.Step)
+		}
+		r.emit(Info, EventStageStarted, detail, "%s", stage)
+	}
+}
+
+// endStage closes the open record of the history.
+func (r *run) endStage(outcome StageOutcome, why string) {
+	d := r.Deployment
+	if n := len(d.History); n > 0 && d.History[n-1].Outcome == "" {
+		last := &d.History[n-1]
+		last.End, last.Outcome, last.Reason = r.now, outcome, why
+		if outcome == StageSucceeded && !r.hasWork(last.Stage) {
+			last.Outcome = StageSkipped
+		}
+	}
+}
+
+func (r *run) hasWork(stage Stage) bool {
+	d := r.Deployment
+	for _, h := range d.Config.Hooks {
+		for _, at := range h.Stages {
+			if at == stage {
+				return true
+			}
+		}
+	}
+	lb := r.Service.Spec.LoadBalancer
+	switch stage {
+	case ScaleUp, CleanUp:
+		return true
+	case BakeTime:
+		return d.Config.BakeTime > 0
+	case TestTrafficShift:
+		return lb != nil && lb.TestListener != ""
+	case ProductionTrafficShift:
+		return lb != nil
+	case ReconcileService:
+		return len(d.Sources) > 1
+	}
+	return false
+}
+
+// reconcile brings a service with several revisions back to one, so that a target group is free for the new one
+// (ECS: RECONCILE_SERVICE). It keeps the completed revision, or else the one that has the most traffic.
+func (r *run) reconcile() bool {
+	d := r.Deployment
+	if len(d.Sources) <= 1 {
+		return true
+	}
+	keep := r.Service.taskSet(d.Sources[0].ID)
+	for _, source := range d.Sources {
+		set := r.Service.taskSet(source.ID)
+		if set != nil && (keep == nil || set.Revision.ID == r.Service.Current || keep.Revision.ID != r.Service.Current && set.healthy() > keep.healthy()) {
+			keep = set
+		}
+	}
+	if keep != nil {
+		keep.Count, keep.Frozen = r.Service.Spec.DesiredCount, false
+		if keep.healthy() < r.quorum() || keep.TargetGroup != "" && (!r.shiftProduction(keep.TargetGroup, FullShare) || !r.shiftTest(keep.TargetGroup)) {
+			r.wait(WaitTasksHealthy, time.Time{}, "", "the service to be brought back to %s", keep.Revision.ID)
+			return false
+		}
+	}
+	done := true
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		if keep != nil && set.Revision.ID == keep.Revision.ID {
+			continue
+		}
+		set.Count = 0
+		done = done && r.gone(set)
+	}
+	if !done {
+		r.wait(WaitTasksHealthy, time.Time{}, "", "tasks of earlier revisions to stop")
+	}
+	return done && r.hooksDone()
+}
+
+// scaleUp brings the new revision to the desired count; every task must be healthy before anything else happens.
+func (r *run) scaleUp() bool {
+	d := r.Deployment
+	set := r.targetSet(r.Service.freeTargetGroup())
+	set.Count = r.Service.Spec.DesiredCount
+	if r.obs.Runtime.Known && set.healthy() >= set.Count {
+		return true
+	}
+	if !d.ScaleUpDeadline.After(r.now) {
+		r.fail("the new revision did not become healthy within "+d.Config.ScaleUpTimeout.String(), true)
+		return false
+	}
+	r.wait(WaitTasksHealthy, d.ScaleUpDeadline, "the deployment is rolled back", "%d of %d tasks of %s are healthy", set.healthy(), set.Count, d.Target.ID)
+	return false
+}
+
+// freeTargetGroup is the target group that has no production traffic.
+func (s *Service) freeTargetGroup() string {
+	lb := s.Spec.LoadBalancer
+	if lb == nil {
+		return ""
+	}
+	for _, name := range lb.targetGroups() {
+		used := false
+		for _, set := range s.TaskSets {
+			used = used || set.TargetGroup == name
+		}
+		if !used {
+			return name
+		}
+	}
+	if s.share(lb.TargetGroup) == 0 {
+		return lb.TargetGroup
+	}
+	return lb.AlternateTargetGroup
+}
+
+// shiftStep moves the step's share of production traffic, calls the stage's hooks, bakes and pauses.
+func (r *run) shiftStep() bool {
+	d := r.Deployment
+	step := d.Config.Steps[d.Step-1]
+	set := r.target()
+	set.Count = r.Service.Spec.DesiredCount
+	if set.healthy() == 0 && set.Count > 0 {
+		r.fail("no task of the new revision is healthy", true)
+		return false
+	}
+	if d.ShiftTime.IsZero() {
+		if !r.alarmsKnown() || !r.healthKnown() || !r.shiftProduction(set.TargetGroup, step.Share) {
+			return false
+		}
+		d.ShiftTime = r.now
+		r.emit(Info, EventTrafficShifted, map[string]string{"productionTrafficWeight": percent(step.Share), "step": strconv.Itoa(d.Step)},
+			"%s %% of production traffic is on %s", percent(step.Share), d.Target.ID)
+	}
+	if !r.hooksDone() {
+		return false
+	}
+	until := d.ShiftTime.Add(step.BakeTime)
+	d.BakeUntil = until
+	if until.After(r.now) {
+		r.wait(WaitBakeTime, until, "the next step follows", "the bake time of step %d (%s)", d.Step, step.BakeTime)
+		return false
+	}
+	return (!step.Pause || r.stepContinued()) && r.alarmsKnown()
+}
+
+// shiftProduction gives the target group the share of production traffic, the rest to the other, and returns true once
+// that is in force.
+func (r *run) shiftProduction(targetGroup string, share int) bool {
+	if r.Service.Spec.LoadBalancer == nil {
+		return true
+	}
+	return r.shift(&r.Service.Production, targetGroup, share, "production")
+}
+
+// shiftTest gives the target group all test traffic and returns true once that is in force.
+func (r *run) shiftTest(targetGroup string) bool {
+	lb := r.Service.Spec.LoadBalancer
+	if lb == nil || lb.TestListener == "" {
+		return true
+	}
+	return r.shift(&r.Service.Test, targetGroup, FullShare, "test")
+}
+
+func (r *run) shift(weights *[]Weight, targetGroup string, share int, listener string) bool {
+	want := r.Service.Spec.LoadBalancer.weights(targetGroup, share)
+	if !equalWeights(*weights, want) {
+		*weights = want
+		r.setShiftGeneration()
+	}
+	if r.inForce() {
+		return true
+	}
+	problem := r.obs.Traffic.Problem
+	if problem == "" {
+		problem = "the data plane to acknowledge generation " + strconv.FormatInt(r.shiftGeneration(), 10)
+	}
+	r.wait(WaitTraffic, time.Time{}, "", "%s traffic weights to be in force: %s", listener, problem)
+	return false
+}
+
+func (r *run) setShiftGeneration() {
+	if d := r.Deployment; d != nil {
+		d.ShiftGeneration = r.generation
+	}
+}
+
+func (r *run) shiftGeneration() int64 {
+	if d := r.Deployment; d != nil {
+		return d.ShiftGeneration
+	}
+	return 0
+}
+
+// inForce reports whether the data plane has acknowledged the weights moved last.
+func (r *run) inForce() bool {
+	return r.obs.Traffic.Known && r.obs.Traffic.Generation >= r.shiftGeneration()
+}
+
+// weights gives the target group its share and the other one the rest.
+func (lb *LoadBalancer) weights(targetGroup string, share int) []Weight {
+	names := lb.targetGroups()
+	if len(names) == 1 {
+		return []Weight{{names[0], FullShare}}
+	}
+	weights := make([]Weight, 0, len(names))
+	for _, name := range names {
+		if name == targetGroup {
+			weights = append(weights, Weight{name, share})
+		} else {
+			weights = append(weights, Weight{name, FullShare - share})
+		}
+	}
+	return weights
+}
+
+func equalWeights(a, b []Weight) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// bake keeps both revisions for the bake time.
+func (r *run) bake() bool {
+	d := r.Deployment
+	if d.BakeUntil.IsZero() {
+		d.BakeUntil = r.now.Add(d.Config.BakeTime)
+	}
+	r.target().Count = r.Service.Spec.DesiredCount
+	if r.target().healthy() == 0 && r.target().Count > 0 {
+		r.fail("no task of the new revision is healthy", true)
+		return false
+	}
+	if d.BakeUntil.After(r.now) {
+		r.wait(WaitBakeTime, d.BakeUntil, "the old revision is stopped", "the bake time of %s", d.Config.BakeTime)
+		return false
+	}
+	if lower := r.quorum(); r.target().healthy() < lower {
+		r.wait(WaitTasksHealthy, time.Time{}, "", "%d of at least %d tasks of %s are healthy before the old revision is stopped",
+			r.target().healthy(), lower, d.Target.ID)
+		return false
+	}
+	return r.alarmsKnown() && r.healthKnown()
+}
+
+// cleanUp stops the old revisions; then the deployment is done.
+func (r *run) cleanUp() bool {
+	r.target().Count = r.Service.Spec.DesiredCount
+	done := true
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		if set.Revision.ID == r.Deployment.Target.ID {
+			continue
+		}
+		set.Count = 0
+		done = done && r.gone(set)
+	}
+	if !done {
+		r.wait(WaitDrain, time.Time{}, "", "tasks of the old revision to drain and stop")
+		return false
+	}
+	r.succeed()
+	return false
+}
+
+func (r *run) healthKnown() bool {
+	if !r.obs.Runtime.Known {
+		return false // absorb said so
+	}
+	if r.Service.Spec.LoadBalancer == nil || r.obs.Health.Known {
+		return true
+	}
+	r.wait(WaitService, time.Time{}, "", "the healthcheck service cannot be reached")
+	return false
+}
+
+func percent(share int) string {
+	return strconv.FormatFloat(float64(share)/10, 'f', -1, 64)
+}

@@ -1,0 +1,71 @@
+package rollout
+
+import "time"
+
+// steady keeps a service at its desired count while no deployment is at work: stopped and failing tasks are replaced
+// with their own revision. What a stopped deployment left behind is kept as it is.
+func (r *run) steady() {
+	s := &r.Service
+	if len(s.TaskSets) == 1 && !s.TaskSets[0].Frozen {
+		s.TaskSets[0].Count = s.Spec.DesiredCount
+	} else if set := s.taskSet(s.Current); set != nil && !s.anyFrozen() {
+		set.Count = s.Spec.DesiredCount
+	}
+	c := s.Spec.Config
+	r.scale(Envelope(s.Spec.DesiredCount, c.MinimumHealthyPercent, c.MaximumPercent))
+	r.tellSteady()
+}
+
+func (s *Service) anyFrozen() bool {
+	for _, set := range s.TaskSets {
+		if set.Frozen {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *run) tellSteady() {
+	steady, up := r.obs.Runtime.Known && len(r.Service.TaskSets) > 0, 0
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		live, healthy, _ := set.live()
+		steady = steady && live == set.Count && healthy == set.Count && len(set.Tasks) == live
+		up += healthy
+	}
+	steady = steady && up >= r.Service.Spec.DesiredCount
+	if steady && !r.Service.Steady {
+		r.emit(Info, EventSteadyState, nil, "service %s has reached a steady state", r.Service.Name)
+	}
+	r.Service.Steady = steady
+}
+
+// drainService stops everything of a deleted service.
+func (r *run) drainService() {
+	if d := r.Deployment; d != nil {
+		r.cancelHooks()
+		r.endStage(StageStopped, "the service was deleted")
+		if d.State == RollbackInProgress {
+			d.Rollback.FinishTime = r.now
+		}
+		d.enter(Stopped, "the service was deleted", r.now)
+		r.emit(Warn, EventDeploymentStopped, nil, "ECS deployment %s stopped: the service was deleted", d.ID)
+	}
+	done := true
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		set.Count = 0
+		done = done && r.gone(set)
+	}
+	r.scale(0, noUpperBound)
+	if done {
+		r.Service.Phase = Inactive
+		r.Service.TaskSets, r.Service.Current, r.Service.Completed = nil, "", nil
+		r.Service.Production, r.Service.Test = nil, nil
+		if r.Deployment == nil {
+			r.emit(Info, EventServiceDeleted, nil, "service %s is deleted", r.Service.Name)
+		}
+		return
+	}
+	r.wait(WaitDrain, time.Time{}, "", "tasks to drain and stop")
+}
