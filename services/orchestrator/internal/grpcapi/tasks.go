@@ -85,7 +85,7 @@ func (t *tasks) taskPB(task runtime.Task, cluster, service string, place taskPla
 }
 
 func (t *tasks) GetLogs(req *orchestratorpb.GetLogsRequest, stream grpc.ServerStreamingServer[orchestratorpb.GetLogsResponse]) error {
-	return t.s.Runtime.Logs(stream.Context(), req.GetTask(), runtime.LogOptions{Tail: int(req.GetTailLines()), Follow: req.GetFollow()}, logWriter{stream})
+	return t.s.Runtime.Logs(stream.Context(), req.GetTask(), runtime.LogOptions{Tail: tail(req.GetTailLines()), Follow: req.GetFollow()}, logWriter{stream})
 }
 
 // logWriter sends what is written to it.
@@ -98,4 +98,12 @@ func (w logWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// tail turns the contract's 0 (all that is kept) into the runtime's.
+func tail(lines int32) int {
+	if lines == 0 {
+		return -1
+	}
+	return int(lines)
 }

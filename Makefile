@@ -1,0 +1,123 @@
+# Everything to work on Slipway is a target here; `make help` lists them.
+# Only Go, git, make and curl have to be there: tools come through tools/go.mod and tools/lint/go.mod, at the versions
+# pinned there, and stay in Go's build cache.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+GO       ?= go
+BUF      := $(GO) tool -modfile=tools/go.mod buf
+GOLANGCI := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+
+# Go itself stamps the version: the tag or the commit. Where git gives none (an archive, another user's clone) there is none.
+GOBUILD  := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(shell git rev-parse --quiet --verify HEAD >/dev/null 2>&1 && echo true || echo false) -ldflags '-s -w'
+# A service is a folder of services/ with a main.go.
+SERVICES := $(patsubst services/%/main.go,%,$(wildcard services/*/main.go))
+
+# What `make test` and `make race` run; e.g. `make test PKG=./services/hooks/... ARGS='-run Retry -v'`.
+PKG  ?= ./...
+ARGS ?=
+# Packages where goroutines share memory; the race detector needs a C compiler.
+RACE ?= ./platform/... ./drivers/... $(patsubst %,./%/...,$(wildcard services/*/internal/engine services/proxy))
+# The branch against which `buf breaking` compares the contract; a CI clone of another branch has it as origin/main only.
+BASE ?= $(shell git rev-parse --quiet --verify --abbrev-ref main 2>/dev/null || echo origin/main)
+
+.PHONY: help
+help: ## Print every target
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Build and run
+
+.PHONY: build
+build: ## Build bin/slipway and one static bin/slipway-<service> for each service
+	@mkdir -p bin
+	$(GOBUILD) -o bin/slipway ./cmd/slipway
+	$(GOBUILD) -o bin/slipway-example-web ./examples/web
+	@set -e; for s in $(SERVICES); do echo "build bin/slipway-$$s"; $(GOBUILD) -o bin/slipway-$$s ./services/$$s; done
+
+.PHONY: dev
+dev: deps build ## Run all of Slipway in one program, with a Postgres of its own
+	bin/slipway dev $(ARGS)
+
+.PHONY: demo
+demo: deps build ## Show a blue/green deployment, a canary and a rollback on this machine
+	bin/slipway demo $(ARGS)
+
+.PHONY: deps
+deps: ## Install what is missing here (PostgreSQL programs), or say what to install
+	@scripts/install-deps
+
+##@ Test
+
+.PHONY: test
+test: deps ## Run every test: PKG=./services/hooks/... and ARGS='-run X' narrow it
+	$(GO) test -timeout 15m $(ARGS) $(PKG)
+
+.PHONY: race
+race: deps ## Run the packages where goroutines share memory under the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(ARGS) $(RACE)
+
+.PHONY: bench
+bench: deps ## Run the benchmarks: BENCH=Name narrows it (HAProxy, if installed, is a peer in them)
+	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -timeout 60m $(ARGS) ./bench/...
+
+##@ Generate and check
+
+.PHONY: generate
+generate: ## Generate gen/go from proto/
+	$(BUF) generate
+
+.PHONY: vendor-proto
+vendor-proto: ## Copy third_party/proto from the module that publishes it
+	scripts/vendor-proto third_party/proto
+
+.PHONY: fmt
+fmt: ## Format Go (gofumpt, gci) and proto files
+	$(GOLANGCI) fmt
+	$(BUF) format --write proto
+
+.PHONY: lint
+lint: lint-tree lint-proto lint-go ## Check everything: tree, contract, Go
+
+.PHONY: lint-go
+lint-go: ## Check Go code with golangci-lint (.golangci.yml says what and why)
+	$(GOLANGCI) run $(ARGS)
+
+.PHONY: lint-proto
+lint-proto: ## Check the contract: buf lint, format, and breaking changes against BASE
+	$(BUF) lint
+	$(BUF) format --diff --exit-code proto
+	@if git cat-file -e '$(BASE):buf.yaml' 2>/dev/null; then \
+		echo "$(BUF) breaking --against .git#branch=$(BASE)"; \
+		$(BUF) breaking --against '.git#branch=$(BASE)'; \
+	else \
+		echo "buf breaking: skipped, because there is no contract on $(BASE) yet to compare with."; \
+	fi
+
+.PHONY: lint-tree
+lint-tree: ## Check file lengths and paths that only exist on one machine
+	@scripts/check-tree
+
+.PHONY: verify
+verify: verify-generate verify-tidy lint ## Check that generated code and go.mod are up to date, then lint
+
+.PHONY: verify-generate
+verify-generate: ## Fail if gen/ or third_party/proto is not what their sources give
+	@rm -rf bin/verify
+	$(BUF) generate --output bin/verify
+	diff -r gen/go bin/verify/gen/go
+	scripts/vendor-proto bin/verify/proto
+	diff -r --exclude=README.md third_party/proto bin/verify/proto
+	@rm -rf bin/verify
+
+.PHONY: verify-tidy
+verify-tidy: ## Fail if go mod tidy would change a go.mod or go.sum
+	$(GO) mod tidy -diff
+	$(GO) -C tools mod tidy -diff
+	$(GO) -C tools/lint mod tidy -diff
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin

@@ -1,0 +1,271 @@
+//go:build linux || darwin
+
+package process
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slipway-deploy/slipway/drivers/runtime"
+	"github.com/slipway-deploy/slipway/platform/problem"
+)
+
+const (
+	// cutInterval is how often the logs' sizes are looked at.
+	cutInterval = time.Second
+	// followInterval is how often a follower looks for more.
+	followInterval = 100 * time.Millisecond
+)
+
+// logFiles are the logs of the containers that run.
+type logFiles struct {
+	limit int64
+	log   *slog.Logger
+
+	mu    sync.Mutex
+	files map[string]*logFile
+}
+
+func newLogFiles(limit int64, log *slog.Logger) *logFiles {
+	return &logFiles{limit: limit, log: log, files: make(map[string]*logFile)}
+}
+
+func (f *logFiles) add(path string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.files[path] == nil {
+		f.files[path] = newLogFile(path)
+	}
+}
+
+func (f *logFiles) remove(path string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.files, path)
+}
+
+// get returns the log to read: the one that is cut while its container runs.
+func (f *logFiles) get(path string) *logFile {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if l := f.files[path]; l != nil {
+		return l
+	}
+	return newLogFile(path)
+}
+
+// keepSmall cuts every log that has grown too big, until ctx ends.
+func (f *logFiles) keepSmall(ctx context.Context) {
+	ticker := time.NewTicker(cutInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			f.cut()
+		}
+	}
+}
+
+func (f *logFiles) cut() {
+	f.mu.Lock()
+	files := make([]*logFile, 0, len(f.files))
+	for _, l := range f.files {
+		files = append(files, l)
+	}
+	f.mu.Unlock()
+	for _, l := range files {
+		if err := l.cut(f.limit); err != nil {
+			f.log.Error("A log cannot be kept small without loss.", "file", l.path, "error", err)
+		}
+	}
+}
+
+// Logs is Runtime.Logs. The logs of a forgotten task are there as long as they are kept.
+func (d *Driver) Logs(ctx context.Context, task string, opts runtime.LogOptions, w io.Writer) error {
+	folder, stopped, err := d.logsOf(task)
+	if err != nil {
+		return err
+	}
+	readers, err := d.readers(folder, task, opts, w)
+	if err != nil {
+		return err
+	}
+	ticker := time.NewTicker(followInterval)
+	defer ticker.Stop()
+	for {
+		done := !opts.Follow
+		select {
+		case <-stopped:
+			done = true // what comes now is all that comes
+		default:
+		}
+		for _, r := range readers {
+			if err := r.copy(ctx); err != nil {
+				return err
+			}
+		}
+		if done {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-stopped:
+		case <-ticker.C:
+		}
+	}
+}
+
+// logsOf returns the folder of a task's logs and a channel that is closed once the task is stopped.
+func (d *Driver) logsOf(task string) (string, <-chan struct{}, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e := d.tasks[task]; e != nil {
+		return d.cfg.taskLogs(e.set.service, task), e.sup.stopped, nil
+	}
+	stopped := make(chan struct{})
+	close(stopped)
+	services, err := os.ReadDir(d.cfg.logsDir())
+	if err != nil {
+		return "", nil, err
+	}
+	for _, service := range services {
+		folder := filepath.Join(d.cfg.logsDir(), service.Name(), fileName(task))
+		if info, err := os.Stat(folder); err == nil && info.IsDir() {
+			return folder, stopped, nil
+		}
+	}
+	return "", nil, problem.New(problem.NotFound, "TASK_NOT_FOUND", "there is no task %s", task).With("task", task)
+}
+
+// readers begin at the tail of each log that is asked for.
+func (d *Driver) readers(folder, task string, opts runtime.LogOptions, w io.Writer) ([]*logReader, error) {
+	var files []string
+	if containers := d.containers(task); containers != nil {
+		for _, name := range containers {
+			files = append(files, fileName(name)+logSuffix)
+		}
+	} else {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range entries {
+			if strings.HasSuffix(entry.Name(), logSuffix) {
+				files = append(files, entry.Name())
+			}
+		}
+	}
+	if opts.Container != "" {
+		only := fileName(opts.Container) + logSuffix
+		if !slices.Contains(files, only) {
+			return nil, problem.Invalid("container", "task %s has no container %s", task, opts.Container)
+		}
+		files = []string{only}
+	}
+	var readers []*logReader
+	for _, file := range files {
+		r := &logReader{log: d.logs.get(filepath.Join(folder, file)), w: w}
+		if len(files) > 1 {
+			r.prefix = strings.TrimSuffix(file, logSuffix) + " | "
+		}
+		var err error
+		if r.place, err = r.log.tail(opts.Tail); err != nil {
+			return nil, err
+		}
+		readers = append(readers, r)
+	}
+	return readers, nil
+}
+
+func (d *Driver) containers(task string) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e := d.tasks[task]; e != nil {
+		return e.containers
+	}
+	return nil
+}
+
+// logReader copies one log from its place on.
+type logReader struct {
+	log    *logFile
+	place  int64
+	w      io.Writer
+	prefix string // before each line; empty: as it is
+	inLine bool
+}
+
+// copy copies what there is now.
+func (r *logReader) copy(ctx context.Context) error {
+	buffer := make([]byte, 32<<10)
+	_, end := r.log.bounds()
+	for r.place < end && ctx.Err() == nil {
+		n, at, err := r.log.read(buffer, r.place)
+		if err != nil || n == 0 {
+			return err
+		}
+		r.place = at + int64(n)
+		if err := r.write(buffer[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *logReader) write(data []byte) error {
+	if r.prefix == "" {
+		_, err := r.w.Write(data)
+		return err
+	}
+	var out bytes.Buffer
+	for line := range bytes.Lines(data) {
+		if !r.inLine {
+			out.WriteString(r.prefix)
+		}
+		out.Write(line)
+		r.inLine = line[len(line)-1] != '\n'
+	}
+	_, err := r.w.Write(out.Bytes())
+	return err
+}
+
+// pruneLogs removes the oldest logs of the service's forgotten tasks, of which task is the newest. The lock is held.
+func (d *Driver) pruneLogs(service, task string) {
+	folder := filepath.Dir(d.cfg.taskLogs(service, task))
+	_ = os.Chtimes(d.cfg.taskLogs(service, task), now(), now()) // missing when the task never started
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	known := make(map[string]bool)
+	for name := range d.tasks {
+		known[fileName(name)] = true
+	}
+	type old struct {
+		path string
+		time time.Time
+	}
+	var forgotten []old
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && !known[entry.Name()] {
+			forgotten = append(forgotten, old{filepath.Join(folder, entry.Name()), info.ModTime()})
+		}
+	}
+	slices.SortFunc(forgotten, func(a, b old) int { return b.time.Compare(a.time) })
+	for _, o := range forgotten[min(max(0, d.cfg.KeepLogs), len(forgotten)):] {
+		if err := os.RemoveAll(o.path); err != nil {
+			d.log.Error("Old logs cannot be removed.", "folder", o.path, "error", err)
+		}
+	}
+}

@@ -1,0 +1,2 @@
+-- Undoes the first schema.
+DROP TABLE requests, datapoints, alarm_history, alarms;

@@ -1,0 +1,60 @@
+package grpcserver
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+)
+
+func (s *Server) logUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	began := time.Now()
+	resp, err := handler(ctx, req)
+	s.logCall(ctx, info.FullMethod, began, err)
+	return resp, err
+}
+
+func (s *Server) logStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	began := time.Now()
+	err := handler(srv, stream)
+	s.logCall(stream.Context(), info.FullMethod, began, err)
+	return err
+}
+
+// logCall writes one line for each call: the caller's own mistakes at info, ours at warn, the rest at debug.
+func (s *Server) logCall(ctx context.Context, method string, began time.Time, err error) {
+	st := status.Convert(err)
+	level := levelOf(st.Code())
+	if isHealth(method) || strings.HasPrefix(method, "/grpc.reflection.") {
+		level = slog.LevelDebug
+	}
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", method), slog.String("code", st.Code().String()), slog.Duration("took", time.Since(began)),
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		attrs = append(attrs, slog.String("peer", p.Addr.String()))
+	}
+	if st.Code() != codes.OK {
+		attrs = append(attrs, slog.String("error", st.Message()))
+	}
+	s.log.LogAttrs(ctx, level, "call", attrs...)
+}
+
+func levelOf(code codes.Code) slog.Level {
+	switch code {
+	case codes.OK, codes.Canceled:
+		return slog.LevelDebug
+	case codes.Internal, codes.Unknown, codes.DataLoss, // their cause has a line of its own, at error
+		codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}

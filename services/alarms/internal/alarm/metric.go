@@ -1,0 +1,43 @@
+package alarm
+
+import (
+	"crypto/sha256"
+	"sort"
+)
+
+// Metric is a metric's identity: namespace, name, dimensions and unit (CloudWatch: a unit is part of it).
+type Metric [sha256.Size]byte
+
+// MetricOf returns the identity.
+func MetricOf(namespace, name string, dimensions map[string]string, unit string) Metric {
+	text := namespace + "\x00" + name + "\x00" + unit
+	keys := make([]string, 0, len(dimensions))
+	for k := range dimensions {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		text += "\x00" + k + "\x00" + dimensions[k]
+	}
+	return sha256.Sum256([]byte(text))
+}
+
+// MetricID is the identity of the metric that the alarm watches.
+func (d Definition) MetricID() Metric {
+	return MetricOf(d.Namespace, d.Metric, d.Dimensions, d.Unit)
+}
+
+// Early reports whether a period that has not ended may already count as breaching: more samples can only make its
+// statistic breach more. An alarm on a sum of errors need not wait for the period to end.
+func (d Definition) Early() bool {
+	switch d.Statistic {
+	case Sum, SampleCount, Maximum:
+		return d.Comparison == Greater || d.Comparison == GreaterOrEqual
+	case Minimum:
+		return d.Comparison == Less || d.Comparison == LessOrEqual
+	}
+	return false
+}
+
+// Breaches reports whether a value breaches the threshold.
+func (d Definition) Breaches(value float64) bool { return d.Comparison.breaches(value, d.Threshold) }

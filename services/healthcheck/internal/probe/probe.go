@@ -1,0 +1,147 @@
+// Package probe checks targets over the network: HTTP, HTTPS, TCP and gRPC, as Elastic Load Balancing does. It opens a
+// connection for each check unless it is asked to keep them.
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/slipway-deploy/slipway/services/healthcheck/internal/verdict"
+)
+
+const maxBody = 1 << 20 // what is read of an answer before the connection is given back
+
+// Prober makes checks.
+type Prober struct {
+	fresh, kept *http.Client
+}
+
+// New returns a prober.
+func New() *Prober {
+	client := func(fresh bool) *http.Client {
+		return &http.Client{
+			Transport: &http.Transport{
+				DisableKeepAlives: fresh, DisableCompression: true, MaxIdleConnsPerHost: 1, MaxIdleConns: 20_000,
+				TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // ELB does not verify targets' certificates either
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	}
+	return &Prober{fresh: client(true), kept: client(false)}
+}
+
+// Close gives up kept connections.
+func (p *Prober) Close() { p.kept.CloseIdleConnections() }
+
+// Probe makes one check of the target at host:port.
+func (p *Prober) Probe(ctx context.Context, c verdict.Check, address string) verdict.Result {
+	if c.Port != 0 {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return failed(verdict.FailedHealthChecks, "the address %q is not host:port", address)
+		}
+		address = net.JoinHostPort(host, strconv.Itoa(c.Port))
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	var result verdict.Result
+	switch c.Type {
+	case verdict.TCP:
+		result = p.tcp(ctx, address)
+	case verdict.GRPC:
+		result = p.grpc(ctx, c, address)
+	default:
+		result = p.http(ctx, c, address)
+	}
+	if !result.OK && result.Reason == verdict.FailedHealthChecks && ctx.Err() != nil {
+		return failed(verdict.Timeout, "Request timed out")
+	}
+	return result
+}
+
+func failed(reason, format string, args ...any) verdict.Result {
+	return verdict.Result{Reason: reason, Description: fmt.Sprintf(format, args...)}
+}
+
+func (p *Prober) tcp(ctx context.Context, address string) verdict.Result {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return failed(verdict.FailedHealthChecks, "Health checks failed: %s", cause(err))
+	}
+	_ = conn.Close()
+	return verdict.Result{OK: true}
+}
+
+func (p *Prober) http(ctx context.Context, c verdict.Check, address string) verdict.Result {
+	scheme, client := "http", p.fresh
+	if c.Type == verdict.HTTPS {
+		scheme = "https"
+	}
+	if c.KeepAlive {
+		client = p.kept
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+address+c.Path, nil)
+	if err != nil {
+		return failed(verdict.FailedHealthChecks, "Health checks failed: %s", err)
+	}
+	req.Header.Set("User-Agent", "Slipway-HealthChecker/1.0")
+	resp, err := client.Do(req)
+	if err != nil {
+		return failed(verdict.FailedHealthChecks, "Health checks failed: %s", cause(err))
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxBody)) // the code decides; the body is read for the connection's sake
+	matcher, err := verdict.ParseMatcher(c.Matcher, 200, 499)
+	if err != nil || !matcher.Matches(resp.StatusCode) {
+		return failed(verdict.ResponseCodeMismatch, "Health checks failed with these codes: [%d]", resp.StatusCode)
+	}
+	return verdict.Result{OK: true}
+}
+
+// grpc calls the health protocol, or any method with an empty message; the code decides.
+func (p *Prober) grpc(ctx context.Context, c verdict.Check, address string) verdict.Result {
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return failed(verdict.FailedHealthChecks, "Health checks failed: %s", err)
+	}
+	defer conn.Close()
+	answer := &grpc_health_v1.HealthCheckResponse{}
+	if c.Path == verdict.HealthPath {
+		err = conn.Invoke(ctx, c.Path, &grpc_health_v1.HealthCheckRequest{}, answer)
+	} else {
+		err = conn.Invoke(ctx, c.Path, &emptypb.Empty{}, &emptypb.Empty{})
+	}
+	if ctx.Err() != nil {
+		return failed(verdict.Timeout, "Request timed out")
+	}
+	code := status.Code(err)
+	matcher, bad := verdict.ParseMatcher(c.Matcher, 0, 99)
+	if bad != nil || !matcher.Matches(int(code)) {
+		return failed(verdict.ResponseCodeMismatch, "Health checks failed with these codes: [%d]", code)
+	}
+	if c.Path == verdict.HealthPath && err == nil && answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		return failed(verdict.FailedHealthChecks, "Health checks failed: the target says %s", answer.GetStatus())
+	}
+	return verdict.Result{OK: true}
+}
+
+// cause is the innermost error that says something to a person.
+func cause(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,119 @@
+package verdict
+
+import (
+	"testing"
+	"time"
+)
+
+var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func TestThresholdsCountResultsInARow(t *testing.T) {
+	t.Parallel()
+	check := Check{HealthyThreshold: 3, UnhealthyThreshold: 2, Interval: time.Second}
+	for _, c := range []struct {
+		name, results string // + passed, - failed
+		want          State
+	}{
+		{"nothing yet", "", Initial},
+		{"the first success is enough", "+", Healthy},
+		{"one failure is not", "-", Initial},
+		{"failures make it unhealthy", "--", Unhealthy},
+		{"a success after a failure", "-+", Healthy},
+		{"one failure of a healthy target", "+-", Healthy},
+		{"failures with a success between", "+-+-", Healthy},
+		{"two failures in a row", "+--", Unhealthy},
+		{"recovery needs the threshold", "+--++", Unhealthy},
+		{"recovery", "+--+++", Healthy},
+		{"recovery in a row only", "+--++-+", Unhealthy},
+	} {
+		h := Registered(now)
+		for i, r := range c.results {
+			at := now.Add(time.Duration(i+1) * check.Interval)
+			h = Next(check, h, Result{OK: r == '+', Reason: Timeout, Description: "Request timed out"}, at)
+		}
+		if h.State != c.want {
+			t.Errorf("%s (%s): %s, want %s", c.name, c.results, h.State, c.want)
+		}
+		if (h.State == Healthy) != (h.Reason == "") {
+			t.Errorf("%s: state %s with reason %q", c.name, h.State, h.Reason)
+		}
+	}
+}
+
+func TestANewTargetDoesNotFailSoonerThanItsInterval(t *testing.T) {
+	t.Parallel()
+	check := Check{HealthyThreshold: 3, UnhealthyThreshold: 2, Interval: time.Second}
+	h := Registered(now)
+	for ms := 100; ms < 2000; ms += 100 {
+		if h = Next(check, h, Result{Reason: Timeout}, now.Add(time.Duration(ms)*time.Millisecond)); h.State != Initial {
+			t.Fatalf("%s after %d ms", h.State, ms)
+		}
+	}
+	if h = Next(check, h, Result{Reason: Timeout}, now.Add(2*time.Second)); h.State != Unhealthy {
+		t.Fatalf("%s after two intervals", h.State)
+	}
+}
+
+func TestADrainingTargetStaysDraining(t *testing.T) {
+	t.Parallel()
+	h := Deregistered(Registered(now), now)
+	if h = Next(Check{}, h, Result{OK: true}, now); h.State != Draining {
+		t.Fatal(h.State)
+	}
+}
+
+func TestMatcher(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text  string
+		valid bool
+		yes   []int
+		no    []int
+	}{
+		{"200", true, []int{200}, []int{201, 199}},
+		{"200,202", true, []int{200, 202}, []int{201}},
+		{"200-299", true, []int{200, 250, 299}, []int{300}},
+		{"200-204,301", true, []int{204, 301}, []int{205, 300}},
+		{"", false, nil, nil},
+		{"abc", false, nil, nil},
+		{"199", false, nil, nil},
+		{"200-500", false, nil, nil},
+		{"299-200", false, nil, nil},
+		{"200,", false, nil, nil},
+	} {
+		m, err := ParseMatcher(c.text, 200, 499)
+		if (err == nil) != c.valid {
+			t.Errorf("%q: %v", c.text, err)
+		}
+		for _, code := range c.yes {
+			if !m.Matches(code) {
+				t.Errorf("%q does not match %d", c.text, code)
+			}
+		}
+		for _, code := range c.no {
+			if m.Matches(code) {
+				t.Errorf("%q matches %d", c.text, code)
+			}
+		}
+	}
+}
+
+func TestValidateNamesFieldAndRule(t *testing.T) {
+	t.Parallel()
+	if v := (Check{}).WithDefaults().Validate(); len(v) > 0 {
+		t.Fatal(v)
+	}
+	for field, check := range map[string]Check{
+		"health_check.interval":            {Interval: time.Millisecond},
+		"health_check.timeout":             {Interval: time.Second, Timeout: 2 * time.Second},
+		"health_check.healthy_threshold":   {HealthyThreshold: 1},
+		"health_check.unhealthy_threshold": {UnhealthyThreshold: 11},
+		"health_check.path":                {Path: "health"},
+		"health_check.matcher":             {Matcher: "99"},
+	} {
+		v := check.WithDefaults().Validate()
+		if len(v) == 0 || v[0].Field != field && v[len(v)-1].Field != field {
+			t.Errorf("%s: %v", field, v)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+// Package app puts the hooks service together. It is the only package of the service that others may import.
+package app
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
+	"github.com/slipway-deploy/slipway/migrations/hooks"
+	"github.com/slipway-deploy/slipway/platform/grpcserver"
+	"github.com/slipway-deploy/slipway/platform/postgres"
+	"github.com/slipway-deploy/slipway/platform/telemetry"
+	"github.com/slipway-deploy/slipway/services/hooks/internal/engine"
+	"github.com/slipway-deploy/slipway/services/hooks/internal/feed"
+	"github.com/slipway-deploy/slipway/services/hooks/internal/grpcapi"
+	"github.com/slipway-deploy/slipway/services/hooks/internal/handler"
+	"github.com/slipway-deploy/slipway/services/hooks/internal/store"
+)
+
+const schema = "hooks"
+
+// App is a running hooks service.
+type App struct {
+	server  *grpcserver.Server
+	engine  *engine.Engine
+	feed    *feed.Feed
+	log     *slog.Logger
+	cleanup []func(context.Context)
+
+	stopFeed context.CancelFunc
+	feeding  sync.WaitGroup
+}
+
+// New connects and migrates, but serves and calls nothing yet. What was set up is taken down when it fails.
+func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	a = &App{log: log}
+	defer func() {
+		if err != nil {
+			a.close(context.WithoutCancel(ctx))
+		}
+	}()
+	if a.server, err = grpcserver.New(log, cfg.Listen); err != nil {
+		return nil, err
+	}
+	a.onClose(a.server.Stop)
+	if err := postgres.Migrate(ctx, cfg.DatabaseURL, schema, hooks.FS); err != nil {
+		return nil, err
+	}
+	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, log)
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(func(context.Context) { db.Close() })
+	metrics, err := a.metrics(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.wire(cfg, store.New(db), metrics)
+}
+
+// metrics serves /metrics when it is asked for.
+func (a *App) metrics(cfg Config) (engine.Metrics, error) {
+	if cfg.MetricsAddr == "" {
+		return engine.Metrics{}, nil
+	}
+	t, err := telemetry.New("slipway-hooks", cfg.Version)
+	if err != nil {
+		return engine.Metrics{}, err
+	}
+	endpoint, err := t.Serve(cfg.MetricsAddr)
+	if err != nil {
+		return engine.Metrics{}, err
+	}
+	a.onClose(func(ctx context.Context) {
+		if err := endpoint.Stop(ctx); err != nil {
+			a.log.Warn("the metrics endpoint had ended", "error", err)
+		}
+	})
+	return engine.NewMetrics(t.Meter("slipway/hooks"))
+}
+
+// wire makes the engine, the feed and the handlers.
+func (a *App) wire(cfg Config, st *store.Store, metrics engine.Metrics) error {
+	roots, err := cfg.roots()
+	if err != nil {
+		return err
+	}
+	grace := cfg.Grace
+	if grace == 0 {
+		grace = -1 // the engine's zero is its default
+	}
+	a.engine = engine.New(engine.Config{
+		Workers: cfg.Workers, Lease: cfg.Lease, Grace: grace, Retention: cfg.Retention,
+		Breaker: engine.BreakerConfig{Failures: cfg.Failures, Open: cfg.Open}, Now: time.Now, Log: a.log, Metrics: metrics,
+	}, st, handler.NewCaller(handler.Config{AllowHTTP: cfg.AllowHTTP, RootCAs: roots}, a.log))
+	a.feed = feed.New(feed.Config{Window: cfg.Window, Changed: a.engine.Wake, Now: time.Now}, st, a.log)
+	hookspb.RegisterHookServiceServer(a.server, grpcapi.New(grpcapi.Config{
+		Store: st, Feed: a.feed, Wake: a.engine.Wake, AllowHTTP: cfg.AllowHTTP, Log: a.log,
+	}))
+	return nil
+}
+
+// Start takes up what is due and serves.
+func (a *App) Start(ctx context.Context) error {
+	feedCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	a.stopFeed = stop
+	a.feeding.Go(func() { a.feed.Run(feedCtx) })
+	a.engine.Start()
+	a.server.Start()
+	return nil
+}
+
+// Stop ends serving and calling. Invocations go on at the next start.
+func (a *App) Stop(ctx context.Context) {
+	a.server.Stop(ctx)
+	a.engine.Stop(ctx)
+	if a.stopFeed != nil {
+		a.stopFeed()
+	}
+	a.feeding.Wait()
+	a.close(ctx)
+}
+
+// Addr is the address it serves on.
+func (a *App) Addr() string { return a.server.Addr() }
+
+func (a *App) onClose(f func(context.Context)) { a.cleanup = append(a.cleanup, f) }
+
+func (a *App) close(ctx context.Context) {
+	for n := len(a.cleanup) - 1; n >= 0; n-- {
+		a.cleanup[n](ctx)
+	}
+	a.cleanup = nil
+}

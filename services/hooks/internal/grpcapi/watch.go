@@ -1,0 +1,34 @@
+package grpcapi
+
+import (
+	"google.golang.org/grpc"
+
+	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
+)
+
+// WatchInvocations streams invocations: first a snapshot, then changes.
+func (s *Server) WatchInvocations(req *hookspb.WatchInvocationsRequest, stream grpc.ServerStreamingServer[hookspb.WatchInvocationsResponse]) error {
+	ctx := stream.Context()
+	sub, err := s.feed.Subscribe(ctx, req.GetDeployment())
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	for {
+		changed, snapshot, err := sub.Next(ctx)
+		if err != nil {
+			return err
+		}
+		resp := &hookspb.WatchInvocationsResponse{Snapshot: snapshot}
+		for _, i := range changed {
+			to, err := invocationTo(i)
+			if err != nil {
+				return err
+			}
+			resp.Invocations = append(resp.Invocations, to)
+		}
+		if err := stream.Send(resp); err != nil {
+			return err
+		}
+	}
+}

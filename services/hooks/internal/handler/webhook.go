@@ -1,0 +1,146 @@
+package handler
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/slipway-deploy/slipway/services/hooks/internal/invocation"
+)
+
+// The headers that carry an attempt's identity. webhook-id is that of the Standard Webhooks convention: the same for
+// the same attempt, however often it is sent.
+const (
+	HeaderInvocation = "Slipway-Invocation-Id"
+	HeaderAttempt    = "Slipway-Attempt"
+	HeaderWebhookID  = "webhook-id"
+)
+
+const (
+	dialTimeout    = 10 * time.Second
+	maxHeaderBytes = 64 << 10
+)
+
+var errNotLoopback = errors.New("http:// is allowed to loopback addresses only")
+
+type webhook struct {
+	https, http *http.Client
+	log         *slog.Logger
+}
+
+func newWebhook(cfg Config, log *slog.Logger) webhook {
+	secure := transport(&net.Dialer{Timeout: dialTimeout})
+	secure.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.RootCAs}
+	secure.Proxy = http.ProxyFromEnvironment
+	plain := &net.Dialer{Timeout: dialTimeout}
+	if !cfg.AllowHTTP {
+		// The URL was checked when the hook was registered; what its host resolves to is known only now.
+		plain.Control = loopbackOnly
+	}
+	return webhook{https: client(secure), http: client(transport(plain)), log: log}
+}
+
+func transport(dialer *net.Dialer) *http.Transport {
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    dialTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		ForceAttemptHTTP2:      true,
+	}
+}
+
+func client(t *http.Transport) *http.Client {
+	return &http.Client{
+		Transport: t,
+		// A redirect could lead a signed-off URL anywhere, also to http:// or into this machine.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func loopbackOnly(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil || !ap.Addr().Unmap().IsLoopback() {
+		return errNotLoopback
+	}
+	return nil
+}
+
+func (w webhook) call(ctx context.Context, c Call) Reply {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Target.Address, strings.NewReader(c.Request))
+	if err != nil {
+		return c.unanswered(true, "%s", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "slipway-hooks")
+	req.Header.Set(HeaderInvocation, c.Invocation)
+	req.Header.Set(HeaderAttempt, strconv.Itoa(c.Attempt))
+	req.Header.Set(HeaderWebhookID, fmt.Sprintf("%s/%d", c.Invocation, c.Attempt))
+	client := w.https
+	if req.URL.Scheme == "http" {
+		client = w.http
+	}
+	resp, err := client.Do(req)
+	if errors.Is(err, errNotLoopback) {
+		return c.unanswered(true, "%s: %s", errNotLoopback, req.URL.Host)
+	}
+	if err != nil {
+		return c.failed(ctx, withoutURL(err))
+	}
+	defer w.closeBody(resp.Body)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
+	if err != nil {
+		return c.failed(ctx, fmt.Errorf("the answer broke off: %w", err))
+	}
+	return c.judge(resp.StatusCode, body)
+}
+
+// withoutURL takes off the URL, whose query may hold a secret.
+func withoutURL(err error) error {
+	var in *url.Error
+	if errors.As(err, &in) {
+		err = in.Err
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("the connection was closed without an answer")
+	}
+	return err
+}
+
+func (w webhook) closeBody(body io.Closer) {
+	if err := body.Close(); err != nil {
+		w.log.Debug("close the answer of a webhook", "error", err)
+	}
+}
+
+// judge takes the HTTP status first: only 2xx is an answer. Codes that say "not now" are tried again, the others
+// (a wrong path, a refused caller, a redirect) stay as they are until someone changes the hook.
+func (c Call) judge(status int, body []byte) Reply {
+	if status < 200 || status > 299 {
+		again := status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status == http.StatusTooEarly
+		reply := c.unanswered(!again, "answered HTTP status %s", strings.TrimSpace(strconv.Itoa(status)+" "+http.StatusText(status)))
+		reply.Response = clean(string(body))
+		return reply
+	}
+	if len(body) > MaxAnswer {
+		return c.answered(invocation.Answer{Broken: fmt.Sprintf("answered more than %d bytes", MaxAnswer)}, string(body))
+	}
+	a := parseAnswer(body)
+	if status == http.StatusAccepted && (len(body) == 0 || a.Status == "") {
+		a = accepted(body)
+	}
+	return c.answered(a, string(body))
+}
