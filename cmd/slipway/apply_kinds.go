@@ -165,7 +165,7 @@ func (ap *applier) service(ctx context.Context, doc manifest.Document) (applied,
 	if update.GetUpdateMask() == nil {
 		update.UpdateMask = &fieldmaskpb.FieldMask{}
 		for _, field := range updatable() {
-			if doc.Has("service." + field) {
+			if doc.Has("service."+field) && !sameLoadBalancer(field, update.GetService(), have.GetService()) {
 				update.UpdateMask.Paths = append(update.UpdateMask.Paths, field)
 			}
 		}
@@ -175,6 +175,12 @@ func (ap *applier) service(ctx context.Context, doc manifest.Document) (applied,
 	return applied{
 		answer: r, what: outcome(have.GetService().GetEtag(), r.GetService().GetEtag(), true), note: beganNote(r.GetDeployment()),
 	}, err
+}
+
+// sameLoadBalancer reports whether the field is the load balancer and stays as it is. One that is in the mask may be
+// refused even if it is the same.
+func sameLoadBalancer(field string, want, have *orchestratorpb.Service) bool {
+	return field == "load_balancer" && have.GetLoadBalancer() != nil && agrees(want.GetLoadBalancer(), have.GetLoadBalancer())
 }
 
 func beganNote(d *orchestratorpb.Deployment) string {

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 )
 
 // everything is a file with each kind, in the wrong order.
@@ -157,5 +159,20 @@ func TestApplyUsesTheClusterThatIsSet(t *testing.T) {
 	slipway(t, address, "apply", "-f", write(t, "w.yaml", "service: {cluster: prod, name: web, taskDefinition: web}")).want(t, 0)
 	if f.service("prod", "web") == nil {
 		t.Error("the service is not in the cluster of the file")
+	}
+}
+
+func TestApplyLeavesALoadBalancerThatIsTheSameOutOfTheMask(t *testing.T) {
+	t.Parallel()
+	f, address := start(t)
+	s := f.addService("web")
+	s.LoadBalancer = &orchestratorpb.LoadBalancer{TargetGroup: "a", ProductionListener: "127.0.0.1:80", ContainerPort: 8080}
+	text := "service: {name: web, desiredCount: 3, loadBalancer: {targetGroup: a, productionListener: '127.0.0.1:80'}}"
+	slipway(t, address, "apply", "-f", write(t, "w.yaml", text)).want(t, 0)
+	slipway(t, address, "apply", "-f", write(t, "w.yaml", strings.ReplaceAll(text, "Group: a", "Group: b"))).want(t, 0)
+	for i, want := range [][]string{{"desired_count"}, {"desired_count", "load_balancer"}} {
+		if got := f.updates[i].GetUpdateMask().GetPaths(); !slices.Equal(got, want) {
+			t.Errorf("update %d has the mask %v, want %v", i, got, want)
+		}
 	}
 }

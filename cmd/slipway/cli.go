@@ -62,7 +62,8 @@ func run(ctx context.Context, c *cli, args []string) int {
 	if err == nil {
 		return fault.OK
 	}
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil { // the user knows
+	var exit *fault.Exit
+	if ctx.Err() != nil && fault.Code(err) == fault.Interrupted && !errors.As(err, &exit) { // the user knows
 		return fault.Interrupted
 	}
 	for _, line := range c.explainer().Lines(usage(command, err)) {

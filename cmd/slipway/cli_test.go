@@ -32,7 +32,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 func TestBadUsageIsToldInOneLine(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"deplo":           `error: unknown command "deplo" for "slipway"; did you mean deploy; see "slipway --help"`,
+		"deploi":          `error: unknown command "deploi" for "slipway"; did you mean deploy; see "slipway --help"`,
 		"deploy":          `error: SERVICE is missing; see "slipway deploy --help"`,
 		"deploy a b":      `error: "b" is one argument too many; see "slipway deploy --help"`,
 		"watch --follow":  `error: unknown flag: --follow; see "slipway watch --help"`,

@@ -182,7 +182,7 @@ func (r *eventReader) writeNew(events []*orchestratorpb.Event) error {
 
 func (r *eventReader) write(events []*orchestratorpb.Event) error {
 	for _, e := range events {
-		_, err := fmt.Fprintf(r.cli.out, "%s  %-5s %-16s %-8s %-30s  %s\n", r.cli.clock(e.GetTime().AsTime()), words.Enum(e.GetType()),
+		_, err := fmt.Fprintf(r.cli.out, "%s  %-5s %-12s %-18s %-30s  %s\n", r.cli.clock(e.GetTime().AsTime()), words.Enum(e.GetType()),
 			words.Clean(e.GetService()), words.OrDash(e.GetDeployment()), words.Clean(e.GetName()), words.Clean(e.GetReason()))
 		if err != nil {
 			return err

@@ -219,7 +219,7 @@ func (f *fake) PlanDeployment(_ context.Context, r *orchestratorpb.PlanDeploymen
 	shift := orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_PRODUCTION_TRAFFIC_SHIFT
 	return &orchestratorpb.PlanDeploymentResponse{
 		Steps: []*orchestratorpb.PlanDeploymentResponse_Step{
-			{LifecycleStage: orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_SCALE_UP, Description: "4 tasks start", SourceTasks: 4, TargetTasks: 4},
+			{LifecycleStage: orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_SCALE_UP, Description: "SCALE_UP", SourceTasks: 4, TargetTasks: 4},
 			{LifecycleStage: shift, Description: "10 % of production traffic moves", ProductionTrafficWeight: 10, TestTrafficWeight: 100, SourceTasks: 4, TargetTasks: 4},
 			{Offset: durationpb.New(30e9), LifecycleStage: shift, Description: "all production traffic moves", ProductionTrafficWeight: 100, TestTrafficWeight: 100, SourceTasks: 4, TargetTasks: 4},
 		},

@@ -59,7 +59,11 @@ func (c *cli) printPlan(r *orchestratorpb.PlanDeploymentResponse) error {
 	fmt.Fprintf(c.out, "%s\n\n", words.Strategy(r.GetDeploymentConfiguration()))
 	t := table.New("AT", "STAGE", "WHAT HAPPENS", "PRODUCTION", "TEST", "OLD TASKS", "NEW TASKS")
 	for _, s := range r.GetSteps() {
-		t.Row(words.Since(s.GetOffset().AsDuration()), words.Enum(s.GetLifecycleStage()), s.GetDescription(),
+		stage, what := words.Enum(s.GetLifecycleStage()), s.GetDescription()
+		if what == stage {
+			what = "begins"
+		}
+		t.Row(words.Since(s.GetOffset().AsDuration()), stage, what,
 			words.Percent(s.GetProductionTrafficWeight()), words.Percent(s.GetTestTrafficWeight()),
 			fmt.Sprint(s.GetSourceTasks()), fmt.Sprint(s.GetTargetTasks()))
 	}

@@ -21,7 +21,7 @@ func TestPlanIsATable(t *testing.T) {
 	want := `STEPS 10 % (30s), 100 %
 
 AT      STAGE                     WHAT HAPPENS                      PRODUCTION  TEST   OLD TASKS  NEW TASKS
-+0.0s   SCALE_UP                  4 tasks start                     0 %         0 %    4          4
++0.0s   SCALE_UP                  begins                            0 %         0 %    4          4
 +0.0s   PRODUCTION_TRAFFIC_SHIFT  10 % of production traffic moves  10 %        100 %  4          4
 +30.0s  PRODUCTION_TRAFFIC_SHIFT  all production traffic moves      100 %       100 %  4          4
 

@@ -47,8 +47,9 @@ func (c *cli) status(cmd *cobra.Command, name string) error {
 	if c.output != "table" {
 		return c.statusDocument(v)
 	}
+	v.Whole = true
 	if width, _, ok := c.size(); ok {
-		v.Width = width
+		v.Width, v.Whole = width, false
 	}
 	_, err = fmt.Fprintln(c.out, strings.Join(live.Status(v), "\n"))
 	return err

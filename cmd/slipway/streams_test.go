@@ -62,7 +62,7 @@ func TestEventsAreListed(t *testing.T) {
 	f.addService("api")
 	f.change("d-1", 3, "TASK_FAILED", "task web-1-1 exited\x1b[2J", func(*orchestratorpb.Deployment) {})
 	slipway(t, address, "events", "web").want(t, 0,
-		"2026-01-31 12:00:00  INFO  web              d-1      SERVICE_DEPLOYMENT_IN_PROGRESS  ECS deployment d-1 in progress.\n",
+		"2026-01-31 12:00:00  INFO  web          d-1                SERVICE_DEPLOYMENT_IN_PROGRESS  ECS deployment d-1 in progress.\n",
 		"task web-1-1 exited[2J\n")
 	if s := slipway(t, address, "events", "web", "--tail", "1"); strings.Count(s.out, "\n") != 1 || !strings.Contains(s.out, "exited") {
 		t.Errorf("the last event is\n%s", s.out)

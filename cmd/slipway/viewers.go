@@ -130,7 +130,7 @@ func (v *screenViewer) tick() error {
 		v.drawn = ""
 	default:
 	}
-	v.view.Width, v.view.Height, _ = v.cli.size()
+	v.size()
 	v.view.Now = v.cli.now()
 	lines := live.Render(v.view)
 	text := strings.Join(lines, "\n")
@@ -142,14 +142,18 @@ func (v *screenViewer) tick() error {
 	return v.screen.Draw(lines)
 }
 
+// size takes the terminal's size in. The last column stays free: what clears the rest of a line would clear it.
+func (v *screenViewer) size() {
+	width, height, _ := v.cli.size()
+	v.view.Width, v.view.Height = width-1, height
+}
+
 // close gives the terminal back and leaves the last picture, whole, where the command was typed.
 func (v *screenViewer) close() error {
 	v.stop()
 	v.screen.Close()
+	v.size()
 	v.view.Height, v.view.Hint, v.view.Notice, v.view.Now = 0, "", "", v.cli.now()
-	if v.view.Width == 0 {
-		v.view.Width, _, _ = v.cli.size()
-	}
 	_, err := fmt.Fprintln(v.cli.out, strings.Join(live.Render(v.view), "\n"))
 	return err
 }

@@ -1,97 +1,119 @@
-// Command web is a small HTTP server that the demo and the tests deploy. Its environment says how it behaves:
+// Command web is a small server to deploy: it says which version, task and process answers, and misbehaves on
+// request. It uses the standard library only and speaks HTTP/1.1, HTTP/2 without TLS and, at /ws, WebSocket.
 //
-//	PORT         where it listens on loopback; the runtime sets it
-//	VERSION      what it answers as its version
-//	FAIL_RATE    share of requests on / that are answered 500, 0 to 1; /health stays 200
-//	LATENCY      how long an answer takes, e.g. 5ms
-//	START_DELAY  how long it waits before it listens
-//	EXIT_AFTER   how long it lives; "0s" exits at once, with code 1
-//	HEALTH_STATUS the code of /health, default 200
+//	GET /        {"version":"v1","task":"web-3-7","pid":4711}
+//	GET /health  200, or HEALTH_STATUS
+//	GET /ws      a WebSocket that echoes what it is sent
+//
+// It is told what to do by its environment:
+//
+//	PORT           the port on 127.0.0.1 (default 8080)
+//	VERSION        the version to tell (default v1)
+//	FAIL_RATE      the share of the requests of / that are answered 500, from 0 to 1: 0.25 is every fourth
+//	LATENCY        how long an answer of / takes, e.g. 50ms
+//	HEALTH_STATUS  the status of /health (default 200)
+//	START_DELAY    how long it waits before it listens
+//	EXIT_AFTER     how long after its start it exits with code 1; 0s: at once
+//
+// At SIGTERM it takes no new connections, finishes the requests it has and exits with code 0.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
-	"strconv"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-const stopTimeout = 30 * time.Second
+// finishWithin bounds the time for the last requests; it is less than the 30 s after which a task is killed.
+const finishWithin = 25 * time.Second
 
 func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "web:", err)
+	log := slog.New(slog.NewTextHandler(os.Stdout, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	cfg, err := configFrom(os.LookupEnv)
+	if err == nil {
+		err = run(ctx, cfg, log)
+	}
+	stop()
+	if err != nil {
+		log.Error("The server ended.", "version", cfg.version, "error", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	if text := os.Getenv("EXIT_AFTER"); text != "" {
-		life, err := time.ParseDuration(text)
-		if err != nil || life <= 0 {
-			return errors.New("EXIT_AFTER says to exit at once")
+var errExitAfter = errors.New("EXIT_AFTER has passed")
+
+// run serves until ctx ends (nil) or something goes wrong.
+func run(ctx context.Context, cfg config, log *slog.Logger) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if cfg.exits {
+		if cfg.exitAfter <= 0 {
+			return errExitAfter
 		}
-		time.AfterFunc(life, func() { os.Exit(1) })
+		timer := time.AfterFunc(cfg.exitAfter, func() { cancel(errExitAfter) })
+		defer timer.Stop()
 	}
-	time.Sleep(duration("START_DELAY"))
-	protocols := &http.Protocols{}
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{
-		Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: handler(), Protocols: protocols, ReadHeaderTimeout: 10 * time.Second,
+	if !wait(ctx, cfg.startDelay) {
+		return reason(ctx)
 	}
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", cfg.port))
+	if err != nil {
+		return fmt.Errorf("listen on PORT: %w", err)
+	}
+	server := newServer(cfg)
 	served := make(chan error, 1)
-	go func() { served <- server.ListenAndServe() }()
-	fmt.Println("web", os.Getenv("VERSION"), "listens on", server.Addr)
+	go func() { served <- server.Serve(listener) }()
+	log.Info("The server listens.", "version", cfg.version, "address", listener.Addr().String())
 	select {
 	case err := <-served:
 		return err
 	case <-ctx.Done():
 	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	return server.Shutdown(bounded)
+	if err := reason(ctx); err != nil {
+		return err
+	}
+	log.Info("The server finishes its requests.", "version", cfg.version)
+	last, done := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer done()
+	return server.Shutdown(last)
 }
 
-func duration(name string) time.Duration {
-	d, err := time.ParseDuration(os.Getenv(name))
-	if err != nil {
-		return 0
+// reason is why ctx ended; nil when it was asked to.
+func reason(ctx context.Context) error {
+	if err := context.Cause(ctx); errors.Is(err, errExitAfter) {
+		return err
 	}
-	return d
+	return nil
 }
 
-func handler() http.Handler {
-	rate, _ := strconv.ParseFloat(os.Getenv("FAIL_RATE"), 64) // unset is 0
-	latency := duration("LATENCY")
-	health, err := strconv.Atoi(os.Getenv("HEALTH_STATUS"))
-	if err != nil {
-		health = http.StatusOK
+// wait waits for d and says whether ctx still goes on.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
 	}
-	answer, _ := json.Marshal(map[string]any{ // strings and a number always marshal
-		"version": os.Getenv("VERSION"), "task": os.Getenv("SLIPWAY_TASK"), "pid": os.Getpid(),
-	})
-	var count atomic.Int64
-	mux := http.NewServeMux()
-	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(health) })
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(latency)
-		n := float64(count.Add(1))
-		if int64(n*rate) > int64((n-1)*rate) { // spread evenly
-			http.Error(w, "this version fails some requests", http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(answer) // the client may be gone
-	})
-	return mux
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// newServer serves HTTP/1.1 and HTTP/2, both without TLS.
+func newServer(cfg config) *http.Server {
+	server := &http.Server{Handler: newHandler(cfg), ReadHeaderTimeout: 10 * time.Second}
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	return server
 }

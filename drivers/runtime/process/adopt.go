@@ -91,7 +91,7 @@ func (d *Driver) find(records []taskRecord) (map[string][]proc.Process, error) {
 	if err != nil || !missing {
 		return found, err
 	}
-	time.Sleep(findAgain)
+	<-time.After(findAgain)
 	return proc.Find(tokenVariable, outputs)
 }
 

@@ -14,7 +14,8 @@ type Config struct {
 	// WorkingDirectory is where containers start that name none, and what their relative ones are relative to;
 	// empty: the current directory.
 	WorkingDirectory string
-	// LogBytes bounds each log file; empty: 10 MiB. One older file of the same size is kept beside it.
+	// LogBytes bounds each log file; 0: 10 MiB. A file that has grown over it within a second is cut, and what it held
+	// is kept in one older file beside it.
 	LogBytes int64
 	// KeepLogs is for how many forgotten tasks of each service the logs are kept; 0: 20; below 0: none.
 	KeepLogs int

@@ -156,15 +156,33 @@ func TestTheExitOfAnAdoptedTaskIsNoticedAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	container, _ := counted(t)
 	set := oneTask(t, container)
-	name := set.Tasks[0]
+	for i := range 4 {
+		set.Tasks = append(set.Tasks, fmt.Sprintf("%s-%d", set.ID, i+2))
+	}
 	h := startHelper(t, dir, "")
 	h.order(1, set)
-	h.expect(name + " RUNNING")
+	var lines []string
+	for _, name := range set.Tasks {
+		lines = append(lines, name+" RUNNING")
+	}
+	h.expect(lines...)
 	h.kill()
 	d := open(t, Config{Dir: dir})
+	var times []time.Duration
+	for _, name := range set.Tasks {
+		times = append(times, killAndWait(t, d, name))
+	}
+	slices.Sort(times)
+	if middle := times[len(times)/2]; middle > 100*time.Millisecond {
+		t.Errorf("it took %v to notice", times)
+	}
+}
+
+// killAndWait kills the process of an adopted task and says how long it took until that was known.
+func killAndWait(t *testing.T, d *Driver, name string) time.Duration {
+	t.Helper()
 	reaches(t, d, name, runtime.Running)
 	process := leader(t, name)[0]
-
 	handle, err := proc.Open(process.PID, process.Start)
 	if err != nil {
 		t.Fatal(err)
@@ -175,12 +193,11 @@ func TestTheExitOfAnAdoptedTaskIsNoticedAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	task := reaches(t, d, name, runtime.Stopped)
-	if took := time.Since(killed); took > 100*time.Millisecond {
-		t.Errorf("it took %s to notice", took)
-	}
+	took := time.Since(killed)
 	if task.ExitCode != nil || !strings.Contains(task.StopReason, "exit code is not known") {
 		t.Errorf("got exit code %v, reason %q", task.ExitCode, task.StopReason)
 	}
+	return took
 }
 
 func TestTheStopDeadlineIsNeitherLostNorStartedAgain(t *testing.T) {

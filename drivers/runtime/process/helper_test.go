@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,26 +124,21 @@ func (h *helper) order(generation int64, set runtime.TaskSet) {
 	}
 }
 
-// expect waits for a line.
-func (h *helper) expect(want string) {
+// expect waits for lines, in any order.
+func (h *helper) expect(want ...string) {
 	h.t.Helper()
 	deadline := time.After(patience)
 	var seen []string
-	for {
+	for len(want) > 0 {
 		select {
 		case line, ok := <-h.lines:
-			if !ok {
-				h.t.Fatalf("the driver ended; want %q after %q", want, seen)
+			if !ok || strings.HasPrefix(line, "error") {
+				h.t.Fatalf("got %q and then %q; want %q", seen, line, want)
 			}
-			if line == want {
-				return
-			}
-			if strings.HasPrefix(line, "error") {
-				h.t.Fatalf("got %q, want %q", line, want)
-			}
+			want = slices.DeleteFunc(want, func(w string) bool { return w == line })
 			seen = append(seen, line)
 		case <-deadline:
-			h.t.Fatalf("got %q, want %q", seen, want)
+			h.t.Fatalf("got %q; want %q", seen, want)
 		}
 	}
 }

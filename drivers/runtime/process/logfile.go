@@ -84,18 +84,21 @@ func (l *logFile) cut(limit int64) error {
 	if err := ignoreMissing(os.Remove(l.olderPath())); err != nil {
 		return err
 	}
-	n, copyErr := copyFile(l.olderPath(), l.path, 2*limit)
+	// Of a file that outgrew its limit by far the end is kept.
+	from := max(0, info.Size()-2*limit)
+	n, copyErr := copyFile(l.olderPath(), l.path, from, 3*limit)
 	if copyErr != nil {
 		copyErr = errors.Join(copyErr, ignoreMissing(os.Remove(l.olderPath())))
 	} else {
 		l.older = n
 	}
-	l.base += n
+	l.base += from + n
 	return errors.Join(copyErr, os.Truncate(l.path, 0))
 }
 
-// copyFile copies at most limit bytes: a process that writes as fast as we read does not keep us for ever.
-func copyFile(to, from string, limit int64) (n int64, err error) {
+// copyFile copies what follows after the first bytes, at most limit: a process that writes as fast as we read does not
+// keep us for ever.
+func copyFile(to, from string, first, limit int64) (n int64, err error) {
 	source, err := os.Open(from)
 	if err != nil {
 		return 0, err
@@ -106,7 +109,7 @@ func copyFile(to, from string, limit int64) (n int64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	return io.Copy(target, io.LimitReader(source, limit))
+	return io.Copy(target, io.NewSectionReader(source, first, limit))
 }
 
 // tail is the place where the last n lines begin; below 0 all of them.

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,26 +38,21 @@ func open(t *testing.T, cfg Config) *Driver {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		killTasks(t, d)
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
+		killTasks(d)
 	})
 	return d
 }
 
-// killTasks ends every process of the driver's tasks.
-func killTasks(t *testing.T, d *Driver) {
-	d.mu.Lock()
-	names := make(map[string]bool)
-	for name := range d.tasks {
-		names[name] = true
-	}
-	d.mu.Unlock()
-	for name := range names {
-		for _, p := range processes(t, name) {
-			if h, err := proc.Open(p.PID, p.Start); err == nil {
-				_ = h.Kill()
+// killTasks kills every container of a closed driver.
+func killTasks(d *Driver) {
+	for _, e := range d.tasks {
+		for _, c := range e.sup.rec.Containers {
+			if h, err := proc.Open(c.PID, c.Start); c.PID != 0 && err == nil {
+				_ = h.SignalGroup(syscall.SIGKILL)
+				h.Reap() // if it has ended already; the test's end does the rest
 				h.Close()
 			}
 		}
@@ -220,5 +217,13 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		case <-deadline:
 			t.Fatalf("not in time: %s", what)
 		}
+	}
+}
+
+// build compiles a program of this module.
+func build(t *testing.T, path, dir string) {
+	t.Helper()
+	if out, err := exec.Command("go", "build", "-o", path, dir).CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", dir, err, out)
 	}
 }

@@ -123,8 +123,13 @@ func (s *supervisor) finish() {
 		s.rec.Containers[i].Phase = exited
 	}
 	s.d.ports.release(s.rec.ports())
-	s.save()
-	s.publish()
+	if s.rec.StopCode == runtime.TaskFailedToStart {
+		s.save() // before it is shown: a driver that does not find it written down would start the task again
+		s.publish()
+	} else {
+		s.publish() // at once: a driver that does not find it written down finds the processes gone
+		s.save()
+	}
 	close(s.stopped)
 	_ = s.d.cfg.at("stopped")
 }

@@ -136,6 +136,10 @@ func (s *supervisor) resume() {
 	case runtime.Running:
 		s.startChecks()
 	case runtime.Stopping:
+		if !s.rec.anyRunning() {
+			s.finish()
+			return
+		}
 		s.terminate()
 	case runtime.Stopped:
 	}

@@ -1,4 +1,5 @@
-// Package proxy drives a data plane that serves slipway.traffic.v1: the built-in proxy, or any other.
+// Package proxy drives a data plane that serves slipway.traffic.v1: the built-in proxy, or any other. Its client is to
+// come from platform/grpcclient, which sets deadlines, retries (every call is idempotent) and makes problems of statuses.
 package proxy
 
 import (
@@ -20,15 +21,18 @@ var _ traffic.Traffic = (*Driver)(nil)
 // New returns a driver of the data plane that the client calls.
 func New(client trafficpb.TrafficServiceClient) *Driver { return &Driver{client: client} }
 
-// Apply replaces a service's routes.
+// Apply replaces a service's routes; see traffic.Traffic.
 func (d *Driver) Apply(ctx context.Context, generation int64, routes traffic.Routes) error {
+	if err := routes.Validate(); err != nil {
+		return err // the contract has no room for an unknown protocol or a weight beyond its range
+	}
 	if _, err := d.client.ApplyRoutes(ctx, &trafficpb.ApplyRoutesRequest{Generation: generation, Routes: wire.RoutesPB(routes)}); err != nil {
 		return fmt.Errorf("apply routes: %w", err)
 	}
 	return nil
 }
 
-// Delete removes a service's routes.
+// Delete removes a service's routes; see traffic.Traffic.
 func (d *Driver) Delete(ctx context.Context, generation int64, service string) error {
 	if _, err := d.client.DeleteRoutes(ctx, &trafficpb.DeleteRoutesRequest{Generation: generation, Service: service}); err != nil {
 		return fmt.Errorf("delete routes: %w", err)
@@ -36,7 +40,7 @@ func (d *Driver) Delete(ctx context.Context, generation int64, service string) e
 	return nil
 }
 
-// Watch streams what is in force.
+// Watch streams what is in force; see traffic.Traffic.
 func (d *Driver) Watch(ctx context.Context, f func(traffic.Update)) error {
 	stream, err := d.client.WatchRoutes(ctx, &trafficpb.WatchRoutesRequest{})
 	for err == nil {

@@ -3,7 +3,9 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,6 +74,7 @@ func (a *App) metrics(cfg Config) (engine.Metrics, error) {
 	if err != nil {
 		return engine.Metrics{}, err
 	}
+	a.onClose(func(ctx context.Context) { _ = t.Stop(ctx) }) // nothing is exported that could be lost
 	endpoint, err := t.Serve(cfg.MetricsAddr)
 	if err != nil {
 		return engine.Metrics{}, err
@@ -86,9 +89,12 @@ func (a *App) metrics(cfg Config) (engine.Metrics, error) {
 
 // wire makes the engine, the feed and the handlers.
 func (a *App) wire(cfg Config, st *store.Store, metrics engine.Metrics) error {
-	roots, err := cfg.roots()
-	if err != nil {
-		return err
+	var roots *x509.CertPool // the system's, unless more are given
+	if cfg.HandlerCA != "" {
+		var err error
+		if roots, err = cfg.roots(); err != nil {
+			return err
+		}
 	}
 	grace := cfg.Grace
 	if grace == 0 {
@@ -132,8 +138,8 @@ func (a *App) Addr() string { return a.server.Addr() }
 func (a *App) onClose(f func(context.Context)) { a.cleanup = append(a.cleanup, f) }
 
 func (a *App) close(ctx context.Context) {
-	for n := len(a.cleanup) - 1; n >= 0; n-- {
-		a.cleanup[n](ctx)
+	for _, f := range slices.Backward(a.cleanup) {
+		f(ctx)
 	}
 	a.cleanup = nil
 }

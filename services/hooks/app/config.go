@@ -13,10 +13,10 @@ import (
 // Config says where the hooks service serves, where it keeps its state and how it calls handlers.
 type Config struct {
 	Listen      grpcserver.Config `flag:"" env:""`
-	DatabaseURL string            `flag:"database-url" env:"DATABASE_URL" secret:"true" help:"PostgreSQL to keep the state in, postgres://user:password@host:port/database"`
+	DatabaseURL string            `flag:"database-url" env:"DATABASE_URL" secret:"true" help:"PostgreSQL to keep the state in, postgres://user:pass@host/db"`
 	MetricsAddr string            `flag:"metrics" env:"SLIPWAY_METRICS" help:"address to serve /metrics on; empty serves none"`
-	AllowHTTP   bool              `flag:"allow-http-webhooks" env:"SLIPWAY_ALLOW_HTTP_WEBHOOKS" help:"let webhooks use http:// to any host, not only to loopback addresses"`
-	HandlerCA   string            `flag:"handler-ca" env:"SLIPWAY_HANDLER_CA" help:"file with certificate authorities (PEM) to trust for handlers, beside the system's"`
+	AllowHTTP   bool              `flag:"allow-http-webhooks" env:"SLIPWAY_ALLOW_HTTP_WEBHOOKS" help:"let webhooks use http:// to other machines too"`
+	HandlerCA   string            `flag:"handler-ca" env:"SLIPWAY_HANDLER_CA" help:"file with authorities (PEM) to trust for handlers, beside the system's"`
 	Workers     int               `flag:"workers" env:"SLIPWAY_WORKERS" help:"calls of handlers at the same time"`
 	Grace       time.Duration     `flag:"grace" env:"SLIPWAY_GRACE" help:"how long calls under way may take to finish when the service stops"`
 	Lease       time.Duration     `flag:"lease" env:"SLIPWAY_LEASE" help:"after which another replica takes over the calls of one that died"`
@@ -36,7 +36,7 @@ func Default() Config {
 		Lease:     15 * time.Second,
 		Failures:  5,
 		Open:      10 * time.Second,
-		Window:    24 * time.Hour,
+		Window:    time.Hour,
 		Retention: 90 * 24 * time.Hour,
 	}
 }
@@ -60,11 +60,8 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// roots is nil, the system's authorities, unless more are given.
+// roots is the system's authorities and those of HandlerCA.
 func (c Config) roots() (*x509.CertPool, error) {
-	if c.HandlerCA == "" {
-		return nil, nil
-	}
 	pem, err := os.ReadFile(c.HandlerCA)
 	if err != nil {
 		return nil, fmt.Errorf("handler-ca: %w", err)

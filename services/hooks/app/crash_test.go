@@ -13,6 +13,7 @@ import (
 	"time"
 
 	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
+	"github.com/slipway-deploy/slipway/platform/postgres"
 	"github.com/slipway-deploy/slipway/platform/postgres/postgresdev"
 	"github.com/slipway-deploy/slipway/platform/postgres/postgrestest"
 	"github.com/slipway-deploy/slipway/services/hooks/app"
@@ -69,7 +70,7 @@ func wantSameTwice(t *testing.T, calls []seen) {
 }
 
 func TestAStopInMidCallSendsTheSameAttemptAgain(t *testing.T) {
-	s := startNew(t)
+	s := startNew(t, func(c *app.Config) { c.Lease = time.Hour }) // which Stop gives up
 	began := make(chan struct{})
 	h := newWebhook(t, holdsFirst(began, t.Context().Done(), says(`{"hookStatus":"SUCCEEDED"}`)))
 	s.register(t, webhookHook(h.url))
@@ -123,6 +124,35 @@ func startProgram(t *testing.T, url string) (*exec.Cmd, string) {
 		t.Fatalf("the program did not start: %v", err)
 	}
 	return program, strings.TrimSpace(address)
+}
+
+// A call may last longer than a lease: the lease is renewed, so no other replica takes the call for abandoned.
+func TestTheLeaseOfACallUnderWayIsRenewed(t *testing.T) {
+	s := startNew(t, shortLease)
+	start(t, s.url, shortLease)
+	began, release := make(chan struct{}), make(chan struct{})
+	h := newWebhook(t, holdsFirst(began, release, says(`{"hookStatus":"SUCCEEDED"}`)))
+	s.register(t, webhookHook(h.url))
+	s.invoke(t, invocation(id))
+	wait(t, "the call", began)
+	db, err := postgres.Open(t.Context(), s.url, "hooks", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	eventually(t, "the third renewal", func() *bool {
+		var renewed bool
+		err := db.Pool.QueryRow(t.Context(), `SELECT lease_expire_time > attempt_time + interval '1.9 seconds' FROM invocations`).Scan(&renewed)
+		if err != nil || !renewed {
+			return nil
+		}
+		return &renewed
+	})
+	close(release)
+	s.wantSucceeded(t, id)
+	if n := len(h.calls()); n != 1 {
+		t.Errorf("called %d times", n)
+	}
 }
 
 // A call that ends within the grace is recorded before the service is gone.

@@ -137,7 +137,7 @@ func TestADeadlineRollsBackOrGoesOn(t *testing.T) {
 	s.invoke(t, goOn)
 	s.wantEnd(t, "d-1/a", hookspb.Invocation_STATE_TIMED_OUT, hookspb.Invocation_OUTCOME_ROLLBACK)
 	i := s.wantEnd(t, "d-1/b", hookspb.Invocation_STATE_TIMED_OUT, hookspb.Invocation_OUTCOME_CONTINUE)
-	if late := i.GetEndTime().AsTime().Sub(i.GetDeadlineTime().AsTime()); late < 0 || late > 500*time.Millisecond {
+	if late := i.GetEndTime().AsTime().Sub(i.GetDeadlineTime().AsTime()); late < 0 || late > 3*time.Second {
 		t.Errorf("ended %s after its deadline", late)
 	}
 }
@@ -224,6 +224,7 @@ func TestAnswersThatFailAtOnce(t *testing.T) {
 	s := startNew(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h := newWebhook(t, tt.answer)
 			hook := webhookHook(h.url)
 			hook.Name = strings.ReplaceAll(name, " ", "-")

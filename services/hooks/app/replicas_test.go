@@ -28,8 +28,8 @@ func TestTwoReplicasNeverGiveAnAttemptTwoIdentities(t *testing.T) {
 			close(half)
 		}
 		attempt, _ := strconv.Atoi(r.Header.Get("Slipway-Attempt"))
-		switch {
-		case attempt == rounds:
+		switch attempt {
+		case rounds:
 			fmt.Fprint(w, `{"hookStatus":"SUCCEEDED"}`)
 		default:
 			fmt.Fprintf(w, `{"hookStatus":"IN_PROGRESS","callBackDelay":0.1,"hookDetails":{"round":%d}}`, attempt)

@@ -28,7 +28,8 @@ func (p page) header() []line {
 func (p page) reason() []line {
 	d := p.Deployment
 	var out []line
-	if d.GetReason() != "" {
+	// While all goes well the reason says no more than the state.
+	if d.GetReason() != "" && d.GetState() != orchestratorpb.Deployment_STATE_SUCCESSFUL && stateStyle(d.GetState()) != bold {
 		for _, s := range wrap(words.Clean(d.GetReason()), p.Width, 2) {
 			out = append(out, line{}.add(s, stateStyle(d.GetState())))
 		}

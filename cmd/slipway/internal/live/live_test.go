@@ -152,3 +152,15 @@ func TestAWaitIsToldOnceAndNotAtOnce(t *testing.T) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 }
+
+func TestWhatHappensThenIsToldOnlyOfWaitsThatEnd(t *testing.T) {
+	t.Parallel()
+	c := load(t, "canary").GetDeployment().GetConditions()[0]
+	if got := Limits(c, begin.Add(10*time.Second)); got != "since 3.0s, until 12:00:37 (in 27s), then the next step follows" {
+		t.Errorf("got %q", got)
+	}
+	c.UntilTime = nil
+	if got := Limits(c, begin.Add(10*time.Second)); got != "since 3.0s" {
+		t.Errorf("without an end got %q", got)
+	}
+}

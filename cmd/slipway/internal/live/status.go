@@ -22,8 +22,9 @@ type StatusView struct {
 	AlarmsTrouble string
 	// Now is the time to count from and to; its location is that of the times shown.
 	Now time.Time
-	// Width is the terminal's in columns.
+	// Width is how wide the screen is laid out, in columns. Longer lines are cut to it, unless Whole is set.
 	Width int
+	Whole bool
 	// Color allows escape sequences for colors, ASCII forbids other characters than ASCII's.
 	Color, ASCII bool
 }
@@ -43,13 +44,18 @@ func Status(v StatusView) []string {
 	if atWork {
 		deployment, stages = p.header(), p.stages(true)
 	} else if v.Deployment != nil {
-		deployment = []line{text("last: " + words.Outcome(v.Deployment, v.Now))}
+		for _, s := range wrap("last: "+words.Outcome(v.Deployment, v.Now), p.Width, 4) {
+			deployment = append(deployment, text(s))
+		}
 	}
 	lines := join(true, p.service(v), deployment, stages, p.waits(), p.traffic(), p.tasks(), p.hooks(),
 		p.configuredHooks(v.Service.GetDeploymentConfiguration()), p.alarmStates(v))
 	out := make([]string, len(lines))
 	for i, l := range lines {
-		out[i] = l.cut(p.Width, p.g.more).paint(v.Color)
+		if !v.Whole {
+			l = l.cut(p.Width, p.g.more)
+		}
+		out[i] = l.paint(v.Color)
 	}
 	return out
 }

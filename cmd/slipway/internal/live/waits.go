@@ -91,9 +91,9 @@ func Limits(c *orchestratorpb.Condition, now time.Time) string {
 	}
 	if until := c.GetUntilTime(); until != nil {
 		parts = append(parts, "until "+words.Time(until, now, now.Location())+" ("+countdown(until, now)+")")
-	}
-	if then := words.Sentence(c.GetThen()); then != "" {
-		parts = append(parts, "then "+then)
+		if then := words.Sentence(c.GetThen()); then != "" {
+			parts = append(parts, "then "+then)
+		}
 	}
 	return strings.Join(parts, ", ")
 }

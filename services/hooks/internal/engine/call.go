@@ -12,13 +12,13 @@ import (
 	"github.com/slipway-deploy/slipway/services/hooks/internal/store"
 )
 
-func (e *Engine) begin(c *store.Claimed) {
+func (e *Engine) begin(ctx context.Context, c *store.Claimed) {
 	e.mu.Lock()
 	e.inFlight[c] = struct{}{}
 	e.mu.Unlock()
 	e.workers.Go(func() {
 		defer e.end(c)
-		e.work(c)
+		e.work(ctx, c)
 	})
 }
 
@@ -31,15 +31,15 @@ func (e *Engine) end(c *store.Claimed) {
 }
 
 // work sends one attempt and records what came back.
-func (e *Engine) work(c *store.Claimed) {
-	if event, reply, ok := e.send(c); ok {
-		e.record(c, event, reply)
+func (e *Engine) work(ctx context.Context, c *store.Claimed) {
+	if event, reply, ok := e.send(ctx, c); ok {
+		e.record(ctx, c, event, reply)
 	}
 }
 
 // send makes the call, unless the endpoint's circuit is open. It reports false when the call was broken off by Stop:
 // nobody knows then whether the handler saw it.
-func (e *Engine) send(c *store.Claimed) (invocation.Event, store.Reply, bool) {
+func (e *Engine) send(ctx context.Context, c *store.Claimed) (invocation.Event, store.Reply, bool) {
 	i := c.Invocation
 	endpoint := i.Hook.Target.Endpoint()
 	done, closed := e.breakers.allow(endpoint)
@@ -54,14 +54,14 @@ func (e *Engine) send(c *store.Claimed) (invocation.Event, store.Reply, bool) {
 		call.Timeout = c.Remaining
 	}
 	began := e.cfg.Now()
-	r := e.caller.Call(e.calls, call)
+	r := e.caller.Call(ctx, call)
 	took := e.cfg.Now().Sub(began)
-	if e.calls.Err() != nil {
+	if ctx.Err() != nil {
 		done(notCounted)
 		return nil, store.Reply{}, false
 	}
 	done(verdict(r.Event, cutShort))
-	e.cfg.Metrics.attempted(e.calls, i.Hook.Target.Kind, r, took)
+	e.cfg.Metrics.attempted(ctx, i.Hook.Target.Kind, r, took)
 	return r.Event, store.Reply{Response: r.Response, HookStatus: r.HookStatus, Error: r.Error, Duration: took}, true
 }
 
@@ -84,16 +84,16 @@ const maxRecordFailures = 10
 
 // record saves what became of an attempt, as long as it takes the database to come back. Where it gives up the lease
 // runs out, and the attempt is sent again with the same identity.
-func (e *Engine) record(c *store.Claimed, event invocation.Event, r store.Reply) {
+func (e *Engine) record(ctx context.Context, c *store.Claimed, event invocation.Event, r store.Reply) {
 	log := e.cfg.Log.With("invocation", c.Invocation.ID, "attempt", c.Invocation.Attempt)
 	var retry backoff
 	for refused := 0; refused < maxRecordFailures; {
-		d, err := e.apply(c, event, r)
+		d, err := e.apply(ctx, c, event, r)
 		switch {
 		case err == nil:
 			e.tell(c, d)
 			return
-		case errors.Is(err, problem.NotFound), e.calls.Err() != nil:
+		case errors.Is(err, problem.NotFound), ctx.Err() != nil:
 			return
 		case !transient(err):
 			refused++
@@ -101,7 +101,7 @@ func (e *Engine) record(c *store.Claimed, event invocation.Event, r store.Reply)
 		if retry.first() {
 			log.Warn("a result waits to be recorded", "error", err)
 		}
-		pause(e.calls, retry.next())
+		pause(ctx, retry.next())
 	}
 	log.Error("a result cannot be recorded; its attempt will be sent again")
 }
@@ -115,8 +115,8 @@ func transient(err error) bool {
 	return false
 }
 
-func (e *Engine) apply(c *store.Claimed, event invocation.Event, r store.Reply) (d invocation.Decision, err error) {
-	ctx, cancel := context.WithTimeout(e.calls, dbTimeout)
+func (e *Engine) apply(ctx context.Context, c *store.Claimed, event invocation.Event, r store.Reply) (d invocation.Decision, err error) {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	err = e.store.InTx(ctx, func(tx pgx.Tx) error {
 		d, err = e.store.InvocationApply(ctx, tx, c.Invocation.ID, event, c.Invocation.Attempt, r)

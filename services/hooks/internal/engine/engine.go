@@ -19,33 +19,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/slipway-deploy/slipway/services/hooks/internal/handler"
-	"github.com/slipway-deploy/slipway/services/hooks/internal/invocation"
 	"github.com/slipway-deploy/slipway/services/hooks/internal/store"
 )
-
-// Store is what the engine needs of the database.
-type Store interface {
-	InTx(ctx context.Context, f func(pgx.Tx) error) error
-	InvocationClaim(ctx context.Context, c store.Claim) (calls []store.Claimed, claimed int, err error)
-	InvocationApply(ctx context.Context, tx pgx.Tx, id string, e invocation.Event, attempt int, r store.Reply) (invocation.Decision, error)
-	InvocationNextDue(ctx context.Context, onlyDeadlines bool) (time.Duration, bool, error)
-	LeaseRenew(ctx context.Context, owner string, lease time.Duration, ids []string) error
-	LeaseRelease(ctx context.Context, owner string) error
-	InvocationPrune(ctx context.Context, retention time.Duration, limit int) (int64, error)
-	RequestPrune(ctx context.Context, before time.Time) (int64, error)
-}
-
-var _ Store = (*store.Store)(nil)
-
-// Caller makes one call.
-type Caller interface {
-	Call(ctx context.Context, c handler.Call) handler.Reply
-}
-
-var _ Caller = (*handler.Caller)(nil)
 
 // Config says how the engine works. Zero fields have defaults.
 type Config struct {
@@ -70,45 +46,43 @@ const (
 // Engine is one replica.
 type Engine struct {
 	cfg      Config
-	store    Store
-	caller   Caller
+	store    *store.Store
+	caller   *handler.Caller
 	breakers *breakers
 	owner    string
 	wake     chan struct{}
 
-	claims  context.Context // ends when no more are to be claimed
-	calls   context.Context // ends when calls are to be broken off
-	stop    []context.CancelFunc
-	claimer sync.WaitGroup
-	loops   sync.WaitGroup
-	workers sync.WaitGroup
+	stopClaims context.CancelFunc // nothing more is claimed
+	stopCalls  context.CancelFunc // calls under way are broken off
+	claimer    sync.WaitGroup
+	loops      sync.WaitGroup
+	workers    sync.WaitGroup
 
 	mu       sync.Mutex
 	inFlight map[*store.Claimed]struct{}
 }
 
 // New returns an engine that is at rest until Start.
-func New(cfg Config, s Store, c Caller) *Engine {
+func New(cfg Config, s *store.Store, c *handler.Caller) *Engine {
 	cfg.Workers = cmp.Or(cfg.Workers, 256)
 	cfg.Lease = cmp.Or(cfg.Lease, 15*time.Second)
 	cfg.Grace = cmp.Or(cfg.Grace, 5*time.Second)
 	cfg.Retention = cmp.Or(cfg.Retention, 90*24*time.Hour)
-	e := &Engine{
+	return &Engine{
 		cfg: cfg, store: s, caller: c, breakers: newBreakers(cfg.Breaker, cfg.Now),
 		owner: rand.Text(), wake: make(chan struct{}, 1), inFlight: make(map[*store.Claimed]struct{}),
+		stopClaims: func() {}, stopCalls: func() {},
 	}
-	var stopClaims, stopCalls context.CancelFunc
-	e.claims, stopClaims = context.WithCancel(context.Background())
-	e.calls, stopCalls = context.WithCancel(context.Background())
-	e.stop = []context.CancelFunc{stopClaims, stopCalls}
-	return e
 }
 
-// Start begins to work.
+// Start begins to work. It is called once.
 func (e *Engine) Start() {
-	e.claimer.Go(e.run)
-	e.loops.Go(e.renew)
-	e.loops.Go(e.prune)
+	claims, stopClaims := context.WithCancel(context.Background())
+	calls, stopCalls := context.WithCancel(context.Background())
+	e.stopClaims, e.stopCalls = stopClaims, stopCalls
+	e.claimer.Go(func() { e.run(claims, calls) })
+	e.loops.Go(func() { e.renew(calls) })
+	e.loops.Go(func() { e.prune(claims) })
 }
 
 // Wake makes the engine look for due invocations now. It never blocks.
@@ -122,7 +96,7 @@ func (e *Engine) Wake() {
 // Stop ends the work: nothing more is claimed, calls under way may finish within the grace, the others are broken off.
 // A call that was broken off is made again, with the same identity, by the next engine.
 func (e *Engine) Stop(ctx context.Context) {
-	e.stop[0]()
+	e.stopClaims()
 	e.claimer.Wait() // from here on no call begins
 	idle := make(chan struct{})
 	go func() {
@@ -138,29 +112,18 @@ func (e *Engine) Stop(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	e.stop[1]()
+	e.stopCalls()
 	<-idle
 	e.loops.Wait()
 	e.release()
 }
 
-const releaseTimeout = 2 * time.Second
-
-// release lets others send at once what this engine has not finished. Where it fails the leases run out instead.
-func (e *Engine) release() {
-	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
-	defer cancel()
-	if err := e.store.LeaseRelease(ctx, e.owner); err != nil {
-		e.cfg.Log.Warn("leases were not released; they run out", "error", err)
-	}
-}
-
 // run claims, sleeps until the next due time, and claims again.
-func (e *Engine) run() {
+func (e *Engine) run(claims, calls context.Context) {
 	var retry backoff
-	for e.claims.Err() == nil {
-		wait, err := e.claim(e.claims)
-		if err != nil && e.claims.Err() == nil {
+	for claims.Err() == nil {
+		wait, err := e.claim(claims, calls)
+		if err != nil && claims.Err() == nil {
 			if retry.first() {
 				e.cfg.Log.Warn("no invocation can be claimed; they wait", "error", err)
 			}
@@ -168,7 +131,7 @@ func (e *Engine) run() {
 		} else {
 			retry.reset()
 		}
-		e.sleep(wait)
+		e.sleep(claims, wait)
 	}
 }
 
@@ -178,7 +141,7 @@ const longestSleep = time.Hour
 // contended is the pause when what is due is in another transaction's hands.
 const contended = 20 * time.Millisecond
 
-func (e *Engine) sleep(wait time.Duration) {
+func (e *Engine) sleep(ctx context.Context, wait time.Duration) {
 	if wait <= 0 {
 		return
 	}
@@ -187,13 +150,13 @@ func (e *Engine) sleep(wait time.Duration) {
 	select {
 	case <-t.C:
 	case <-e.wake:
-	case <-e.claims.Done():
+	case <-ctx.Done():
 	}
 }
 
 // claim takes what is due, starts its calls, and returns how long there is nothing more to do. With all workers busy
 // it takes only what needs none: deadlines hold whatever the handlers do.
-func (e *Engine) claim(ctx context.Context) (time.Duration, error) {
+func (e *Engine) claim(ctx, callCtx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	free := e.cfg.Workers - e.busy()
@@ -206,7 +169,7 @@ func (e *Engine) claim(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	for _, call := range calls {
-		e.begin(&call)
+		e.begin(callCtx, &call)
 	}
 	if claimed == c.Limit {
 		return 0, nil
@@ -229,36 +192,4 @@ func (e *Engine) busy() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.inFlight)
-}
-
-// renew keeps the leases of calls under way.
-func (e *Engine) renew() {
-	ticker := time.NewTicker(e.cfg.Lease / 3)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-e.calls.Done():
-			return
-		case <-ticker.C:
-		}
-		ids := e.leased()
-		if len(ids) == 0 {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(e.calls, e.cfg.Lease/3)
-		if err := e.store.LeaseRenew(ctx, e.owner, e.cfg.Lease, ids); err != nil && e.calls.Err() == nil {
-			e.cfg.Log.Warn("leases were not renewed; another replica may send the same attempts again", "error", err)
-		}
-		cancel()
-	}
-}
-
-func (e *Engine) leased() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	ids := make([]string, 0, len(e.inFlight))
-	for c := range e.inFlight {
-		ids = append(ids, c.Invocation.ID)
-	}
-	return ids
 }

@@ -37,12 +37,14 @@ func (m Metrics) attempted(ctx context.Context, kind invocation.TargetKind, r ha
 // result has few values: what a handler answers in its own words is not for a label.
 func result(r handler.Reply) string {
 	a, answered := r.Event.(invocation.Answered)
-	switch {
-	case !answered:
+	if !answered {
 		return "NO_ANSWER"
-	case a.Answer.Broken == "" && (a.Answer.Status == invocation.AnswerSucceeded || a.Answer.Status == invocation.AnswerFailed || a.Answer.Status == invocation.AnswerInProgress):
-		return a.Answer.Status
-	default:
-		return "NOT_UNDERSTOOD"
 	}
+	switch status := a.Answer.Status; status {
+	case invocation.AnswerSucceeded, invocation.AnswerFailed, invocation.AnswerInProgress:
+		if a.Answer.Broken == "" {
+			return status
+		}
+	}
+	return "NOT_UNDERSTOOD"
 }

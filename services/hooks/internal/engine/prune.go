@@ -12,32 +12,32 @@ const (
 )
 
 // prune deletes, bit by bit, what is kept no longer.
-func (e *Engine) prune() {
+func (e *Engine) prune(claims context.Context) {
 	ticker := time.NewTicker(pruneEvery)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-e.claims.Done():
+		case <-claims.Done():
 			return
 		case <-ticker.C:
 		}
-		e.pruneAll("invocations", func(ctx context.Context) (int64, error) {
+		e.pruneAll(claims, "invocations", func(ctx context.Context) (int64, error) {
 			return e.store.InvocationPrune(ctx, e.cfg.Retention, pruneAtOnce)
 		})
-		e.pruneAll("request ids", func(ctx context.Context) (int64, error) {
+		e.pruneAll(claims, "request ids", func(ctx context.Context) (int64, error) {
 			return e.store.RequestPrune(ctx, e.cfg.Now().Add(-keptRequestID))
 		})
 	}
 }
 
-func (e *Engine) pruneAll(what string, some func(context.Context) (int64, error)) {
-	for n := int64(pruneAtOnce); n >= pruneAtOnce && e.claims.Err() == nil; {
-		ctx, cancel := context.WithTimeout(e.claims, dbTimeout)
+func (e *Engine) pruneAll(claims context.Context, what string, some func(context.Context) (int64, error)) {
+	for n := int64(pruneAtOnce); n >= pruneAtOnce && claims.Err() == nil; {
+		ctx, cancel := context.WithTimeout(claims, dbTimeout)
 		var err error
 		n, err = some(ctx)
 		cancel()
-		if err != nil && e.claims.Err() == nil {
-			e.cfg.Log.Warn("old "+what+" were not deleted; tried again in an hour", "error", err)
+		if err != nil && claims.Err() == nil {
+			e.cfg.Log.Warn("what is kept no longer was not deleted; tried again in an hour", "what", what, "error", err)
 		}
 	}
 }

@@ -49,9 +49,6 @@ func detailsFrom(s *structpb.Struct, field string) (invocation.Details, error) {
 	if !finite(structpb.NewStructValue(s)) {
 		return nil, problem.Invalid(field, "must not hold numbers that are not finite")
 	}
-	if len(s.GetFields()) == 0 {
-		return nil, nil
-	}
 	return s.AsMap(), nil
 }
 
@@ -95,7 +92,7 @@ func invocationTo(i invocation.Invocation) (*hookspb.Invocation, error) {
 		CreateTime:      timeTo(i.CreateTime),
 		EndTime:         timeTo(i.EndTime),
 	}
-	if i.Details != nil {
+	if len(i.Details) > 0 {
 		details, err := structpb.NewStruct(i.Details)
 		if err != nil {
 			return nil, fmt.Errorf("details of invocation %s: %w", i.ID, err)

@@ -19,12 +19,12 @@ import (
 	"github.com/slipway-deploy/slipway/services/hooks/internal/invocation"
 )
 
-// The headers that carry an attempt's identity. webhook-id is that of the Standard Webhooks convention: the same for
+// The headers that carry an attempt's identity. Webhook-Id is that of the Standard Webhooks convention: the same for
 // the same attempt, however often it is sent.
 const (
 	HeaderInvocation = "Slipway-Invocation-Id"
 	HeaderAttempt    = "Slipway-Attempt"
-	HeaderWebhookID  = "webhook-id"
+	HeaderWebhookID  = "Webhook-Id"
 )
 
 const (
@@ -110,8 +110,7 @@ func (w webhook) call(ctx context.Context, c Call) Reply {
 
 // withoutURL takes off the URL, whose query may hold a secret.
 func withoutURL(err error) error {
-	var in *url.Error
-	if errors.As(err, &in) {
+	if in, ok := errors.AsType[*url.Error](err); ok {
 		err = in.Err
 	}
 	if errors.Is(err, io.EOF) {

@@ -132,7 +132,8 @@ func checkIdentity(t *rapid.T, i Invocation, d Decision, e Event) {
 
 // An answer for another attempt, or a second one, changes nothing (but that the deadline may have passed meanwhile).
 func checkIgnored(t *rapid.T, i Invocation, d Decision, e Event, now time.Time) {
-	attempt, single := 0, true
+	single := true
+	var attempt int
 	switch e := e.(type) {
 	case Answered:
 		attempt = e.Attempt

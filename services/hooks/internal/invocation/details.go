@@ -20,19 +20,17 @@ func (d Details) Merge(returned Details) (Details, error) {
 	merged := make(Details, len(d)+len(returned))
 	maps.Copy(merged, d)
 	maps.Copy(merged, returned)
-	if _, err := merged.encode(); err != nil {
-		return d, err
-	}
-	return merged, nil
+	return merged, merged.check()
 }
 
-func (d Details) encode() ([]byte, error) {
+// check refuses what cannot be sent or stored.
+func (d Details) check() error {
 	encoded, err := json.Marshal(map[string]any(d))
 	if err != nil {
-		return nil, fmt.Errorf("hookDetails cannot be encoded: %w", err)
+		return fmt.Errorf("hookDetails cannot be encoded: %w", err)
 	}
 	if len(encoded) > MaxDetails {
-		return nil, fmt.Errorf("hookDetails have %d bytes, more than %d", len(encoded), MaxDetails)
+		return fmt.Errorf("hookDetails have %d bytes, more than %d", len(encoded), MaxDetails)
 	}
-	return encoded, nil
+	return nil
 }

@@ -44,21 +44,17 @@ type Cancel struct{}
 
 func (Due) apply(d *Decision, now time.Time) {
 	i := &d.Next
-	switch {
-	case i.State.Terminal():
+	if i.State.Terminal() || now.Before(i.NextAttempt) {
 		return
-	case i.onItsWay():
-		// Its caller is gone. Nobody knows whether the handler saw the call, so it gets the same identity again.
-	case now.Before(i.NextAttempt):
-		return
-	default:
-		if !i.Open {
-			i.Attempt++
-			i.AttemptTime, i.Open = now, true
-		}
-		i.NextAttempt = time.Time{}
-		i.enter(InProgress, fmt.Sprintf("attempt %d is on its way", i.Attempt), now)
 	}
+	// An open attempt was recorded and then postponed, or its caller is gone and nobody knows whether the handler saw
+	// it: it keeps its identity.
+	if !i.Open {
+		i.Attempt++
+		i.AttemptTime, i.Open = now, true
+	}
+	i.NextAttempt = time.Time{}
+	i.enter(InProgress, fmt.Sprintf("attempt %d is on its way", i.Attempt), now)
 	d.Call = true
 }
 

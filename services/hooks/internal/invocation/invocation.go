@@ -2,6 +2,7 @@ package invocation
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -80,11 +81,10 @@ func (s Spec) validate() error {
 	bad.check(storable(s.Stage), "invocation.lifecycle_stage", "must be set and have no control characters")
 	bad.check(s.Step >= 0, "invocation.step", "must not be negative")
 	bad.check(s.Timeout >= MinTimeout && s.Timeout <= MaxTimeout, "invocation.timeout", "must be from 1s to 336h, is %s", s.Timeout)
-	bad.check(s.TimeoutAction == OnTimeoutRollback || s.TimeoutAction == OnTimeoutContinue, "invocation.timeout_action", "must be ROLLBACK or CONTINUE, is %q", s.TimeoutAction)
+	bad.check(slices.Contains(TimeoutActions(), s.TimeoutAction), "invocation.timeout_action", "must be ROLLBACK or CONTINUE, is %q", s.TimeoutAction)
 	bad.check(percents(s.Execution.TestTrafficWeights), "invocation.execution_details.test_traffic_weights", "must be from 0 to 100")
 	bad.check(percents(s.Execution.ProductionTrafficWeights), "invocation.execution_details.production_traffic_weights", "must be from 0 to 100")
-	_, err := s.Details.encode()
-	bad.check(err == nil, "invocation.hook_details", "must be a JSON object of at most %d bytes", MaxDetails)
+	bad.check(s.Details.check() == nil, "invocation.hook_details", "must be a JSON object of at most %d bytes", MaxDetails)
 	return bad.orNil()
 }
 

@@ -48,7 +48,7 @@ type stage struct {
 func runTranscript(t *testing.T, text string) string {
 	s := &stage{t: t}
 	var out strings.Builder
-	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
 		switch {
 		case strings.HasPrefix(line, "#"), line == "":
 			out.WriteString(line + "\n")
@@ -165,7 +165,7 @@ func details(list string) Details {
 		return nil
 	}
 	d := Details{}
-	for _, pair := range strings.Split(list, ",") {
+	for pair := range strings.SplitSeq(list, ",") {
 		key, value, _ := strings.Cut(pair, ":")
 		d[key] = value
 	}

@@ -19,7 +19,7 @@ func Transitions() []Transition {
 		{Pending, InProgress, "the first attempt is recorded"},
 		{Pending, TimedOut, "the deadline passes"},
 		{Pending, Canceled, "CancelInvocation"},
-		{InProgress, InProgress, "IN_PROGRESS, no answer, or the endpoint's circuit is open: a later call"},
+		{InProgress, InProgress, "to be called again (IN_PROGRESS, no answer, or the endpoint's circuit is open)"},
 		{InProgress, Succeeded, "SUCCEEDED"},
 		{InProgress, Failed, "FAILED, an unknown status, or no answer max_attempts times in a row"},
 		{InProgress, TimedOut, "the deadline passes"},
@@ -52,7 +52,7 @@ func Diagram() string {
 	var b strings.Builder
 	b.WriteString("stateDiagram-v2\n    [*] --> PENDING: InvokeHook\n")
 	for _, t := range Transitions() {
-		fmt.Fprintf(&b, "    %s --> %s: %s\n", t.From, t.To, strings.ReplaceAll(t.Cause, ":", ","))
+		fmt.Fprintf(&b, "    %s --> %s: %s\n", t.From, t.To, t.Cause)
 	}
 	for _, s := range States() {
 		if s.Terminal() {

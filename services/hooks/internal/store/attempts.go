@@ -99,7 +99,7 @@ SELECT number, request, response, hook_status, error, start_time, end_time, dura
     SELECT attempt AS number, request, response, hook_status, error, start_time, end_time, duration, false AS ignored, 0 AS id
     FROM attempts WHERE invocation = @invocation
     UNION ALL
-    SELECT attempt, '', response, hook_status, concat_ws(': ', cause, nullif(error, '')), receive_time, receive_time, duration, true, id
+    SELECT attempt, '', response, hook_status, concat_ws(': ', cause, nullif(error, '')), receive_time, receive_time AS end_time, duration, true, id
     FROM ignored_answers WHERE invocation = @invocation
 ) a ORDER BY start_time, ignored, number, id`
 

@@ -22,15 +22,15 @@ func TestAClaimRecordsTheAttemptBeforeItIsSent(t *testing.T) {
 	if len(calls) != 1 || calls[0].Invocation.Attempt != 1 || calls[0].Remaining <= 0 || calls[0].Remaining > time.Minute {
 		t.Fatalf("claimed %+v", calls)
 	}
-	attempts := s.mustAttempts(t, id)
+	attempts := s.mustAttempts(t)
 	if len(attempts) != 1 || attempts[0].Number != 1 || attempts[0].Request != calls[0].Request || !attempts[0].EndTime.IsZero() {
 		t.Fatalf("recorded %+v", attempts)
 	}
 	if more := s.mustClaim(t, "b", time.Minute); len(more) != 0 {
 		t.Errorf("claimed twice: %+v", more)
 	}
-	s.mustApply(t, id, answer("SUCCEEDED"), 1, Reply{Response: "{}", HookStatus: "SUCCEEDED", Duration: 20 * time.Millisecond})
-	got := s.mustAttempts(t, id)[0]
+	s.mustApply(t, answer("SUCCEEDED"), 1, Reply{Response: "{}", HookStatus: "SUCCEEDED", Duration: 20 * time.Millisecond})
+	got := s.mustAttempts(t)[0]
 	if got.HookStatus != "SUCCEEDED" || got.Response != "{}" || got.Duration != 20*time.Millisecond || got.EndTime.Before(got.StartTime) {
 		t.Errorf("answered %+v", got)
 	}
@@ -54,12 +54,12 @@ func TestALapsedLeaseBringsTheSameAttemptWithTheSameRequest(t *testing.T) {
 	if len(second) != 1 || second[0].Invocation.Attempt != 1 || second[0].Request != first.Request {
 		t.Fatalf("claimed again %+v, want attempt 1 with %s", second, first.Request)
 	}
-	s.mustApply(t, id, answer("SUCCEEDED"), 1, Reply{HookStatus: "SUCCEEDED"})
-	late := s.mustApply(t, id, answer("FAILED"), 1, Reply{HookStatus: "FAILED", Response: "late"})
+	s.mustApply(t, answer("SUCCEEDED"), 1, Reply{HookStatus: "SUCCEEDED"})
+	late := s.mustApply(t, answer("FAILED"), 1, Reply{HookStatus: "FAILED", Response: "late"})
 	if late.Ignored == "" || late.Next.State != invocation.Succeeded {
 		t.Errorf("the second answer: %+v", late)
 	}
-	attempts := s.mustAttempts(t, id)
+	attempts := s.mustAttempts(t)
 	if len(attempts) != 2 || !attempts[1].Ignored || attempts[1].Response != "late" || !strings.Contains(attempts[1].Error, "has ended") {
 		t.Errorf("recorded %+v", attempts)
 	}
@@ -169,7 +169,7 @@ func TestADeadlineClosesTheOpenAttempt(t *testing.T) {
 	if calls := s.mustClaim(t, "b", time.Minute); len(calls) != 0 {
 		t.Errorf("called after the deadline: %+v", calls)
 	}
-	attempts := s.mustAttempts(t, id)
+	attempts := s.mustAttempts(t)
 	if len(attempts) != 1 || attempts[0].EndTime.IsZero() || !strings.Contains(attempts[0].Error, "not ended") {
 		t.Errorf("recorded %+v", attempts)
 	}
@@ -184,16 +184,16 @@ func TestOnlyTheNewestAttemptsAndTheFirstIgnoredAnswersAreKept(t *testing.T) {
 		if calls := s.mustClaim(t, "a", time.Minute); len(calls) != 1 || calls[0].Invocation.Attempt != n {
 			t.Fatalf("claimed %+v, want attempt %d", calls, n)
 		}
-		s.mustApply(t, id, invocation.Answered{Attempt: n, Answer: invocation.Answer{Status: "IN_PROGRESS"}}, n, Reply{HookStatus: "IN_PROGRESS"})
+		s.mustApply(t, invocation.Answered{Attempt: n, Answer: invocation.Answer{Status: "IN_PROGRESS"}}, n, Reply{HookStatus: "IN_PROGRESS"})
 		if n <= KeptIgnored+more {
-			s.mustApply(t, id, invocation.Answered{Attempt: n, Answer: invocation.Answer{Status: "FAILED"}}, n, Reply{HookStatus: "FAILED"})
+			s.mustApply(t, invocation.Answered{Attempt: n, Answer: invocation.Answer{Status: "FAILED"}}, n, Reply{HookStatus: "FAILED"})
 		}
 		if _, err := db.Pool.Exec(t.Context(), "UPDATE invocations SET due_time = now(), next_attempt_time = now()"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	kept, ignored := 0, 0
-	for _, a := range s.mustAttempts(t, id) {
+	for _, a := range s.mustAttempts(t) {
 		if a.Ignored {
 			ignored++
 		} else {
@@ -222,7 +222,7 @@ func TestFollowersHearOfEverySave(t *testing.T) {
 	wantHeard(t, heard)
 	s.mustClaim(t, "a", time.Minute)
 	wantHeard(t, heard)
-	s.mustApply(t, id, answer("SUCCEEDED"), 1, Reply{})
+	s.mustApply(t, answer("SUCCEEDED"), 1, Reply{})
 	wantHeard(t, heard)
 }
 

@@ -61,18 +61,28 @@ func (r invocationRow) invocation() (invocation.Invocation, error) {
 		Attempt: r.Attempt, AttemptTime: orZero(r.AttemptTime), Open: r.AttemptOpen, Failures: r.Failures,
 		NextAttempt: orZero(r.NextAttemptTime), Deadline: r.DeadlineTime, CreateTime: r.CreateTime, EndTime: orZero(r.EndTime),
 	}
-	if err := json.Unmarshal(r.Execution, &i.Execution); err != nil {
+	var execution executionJSON
+	if err := json.Unmarshal(r.Execution, &execution); err != nil {
 		return i, fmt.Errorf("execution of invocation %s: %w", r.ID, err)
 	}
+	i.Execution = invocation.Execution(execution)
 	if err := json.Unmarshal(r.Details, &i.Details); err != nil {
 		return i, fmt.Errorf("details of invocation %s: %w", r.ID, err)
 	}
 	return i, nil
 }
 
+// executionJSON is invocation.Execution as it is stored.
+type executionJSON struct {
+	ServiceARN               string             `json:"service_arn"`
+	TargetServiceRevisionARN string             `json:"target_service_revision_arn"`
+	TestTrafficWeights       map[string]float64 `json:"test_traffic_weights"`
+	ProductionTrafficWeights map[string]float64 `json:"production_traffic_weights"`
+}
+
 // specArgs are the columns that never change; stateArgs are those that do.
 func specArgs(i invocation.Invocation) (pgx.NamedArgs, error) {
-	execution, err := json.Marshal(i.Execution)
+	execution, err := json.Marshal(executionJSON(i.Execution))
 	if err != nil {
 		return nil, fmt.Errorf("execution of invocation %s: %w", i.ID, err)
 	}

@@ -74,7 +74,7 @@ func (s *Store) mustClaim(t *testing.T, owner string, lease time.Duration) []Cla
 	return calls
 }
 
-func (s *Store) mustApply(t *testing.T, id string, e invocation.Event, attempt int, r Reply) invocation.Decision {
+func (s *Store) mustApply(t *testing.T, e invocation.Event, attempt int, r Reply) invocation.Decision {
 	t.Helper()
 	var d invocation.Decision
 	err := s.InTx(t.Context(), func(tx pgx.Tx) (err error) {
@@ -87,7 +87,7 @@ func (s *Store) mustApply(t *testing.T, id string, e invocation.Event, attempt i
 	return d
 }
 
-func (s *Store) mustAttempts(t *testing.T, id string) []Attempt {
+func (s *Store) mustAttempts(t *testing.T) []Attempt {
 	t.Helper()
 	attempts, err := s.AttemptList(t.Context(), id)
 	if err != nil {

@@ -199,7 +199,8 @@ func Continue(s State, hookID string, rollback bool, now time.Time) (Command, er
 	}
 	switch {
 	case found == nil:
-		return Command{}, refuse("NOT_WAITING", map[string]string{"state": string(d.State)}, "deployment %s does not wait for ContinueDeployment%s", d.ID, named(hookID))
+		return Command{}, refuse("NOT_WAITING", map[string]string{"state": string(d.State)},
+			"deployment %s does not wait for ContinueDeployment%s", d.ID, named(hookID))
 	case hookID == "" && waiting > 1:
 		return Command{}, Invalid([]Violation{{"hook_id", fmt.Sprintf("is needed: deployment %s waits at %d pauses", d.ID, waiting)}})
 	case rollback:

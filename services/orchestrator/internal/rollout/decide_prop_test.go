@@ -36,8 +36,12 @@ func TestSafetyInvariantsHold(t *testing.T) {
 func deployOver(t *rapid.T, w *world, id string) {
 	config := drawConfig(t, "config "+id)
 	kinds := rapid.SliceOfN(rapid.SampledFrom([]behaviour{
-		{Ready: time.Second}, {Ready: time.Second}, {Ready: 2 * time.Second, Exit: 5 * time.Second},
-		{ExitAtOnce: true}, {Unhealthy: true, Ready: time.Second},
+		{Ready: time.Second},
+		{Ready: time.Second},
+		{Ready: 2 * time.Second, Exit: 5 * time.Second},
+		{ExitAtOnce: true},
+		{Unhealthy: true, Ready: time.Second},
+		{Ready: time.Second, Sick: 3 * time.Second, Exit: 6 * time.Second},
 	}), 1, 4).Draw(t, "behaviours")
 	w.behave = func(_ string, n int) behaviour { return kinds[n%len(kinds)] }
 	answer := rapid.SampledFrom([]InvocationFact{
@@ -103,7 +107,7 @@ func ceaseFaults(w *world) {
 	w.behave = func(string, int) behaviour { return behaviour{Ready: time.Second} }
 	w.hook = func(DesiredInvocation) InvocationFact { return InvocationFact{Status: HookSucceeded, Continue: true} }
 	for _, task := range w.tasks {
-		task.behave.Exit, task.behave.Unhealthy = 0, false
+		task.behave.Exit, task.behave.Unhealthy, task.behave.Sick = 0, false, 0
 	}
 }
 

@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -151,7 +152,7 @@ func (r *run) wait(kind ConditionType, until time.Time, then, format string, arg
 func (r *run) settleConditions(prev State) {
 	before := prev.Service.Conditions
 	if prev.Deployment != nil {
-		before = append(before[:len(before):len(before)], prev.Deployment.Conditions...)
+		before = append(slices.Clip(before), prev.Deployment.Conditions...)
 	}
 	for i := range r.conditions {
 		for _, old := range before {

@@ -83,7 +83,11 @@ func (r *run) settleHook(h *HookRun) {
 			r.hookEnded(h)
 			return
 		}
-		r.wait(WaitContinue, h.Expire, thenOf(h.OnTime), "ContinueDeployment (hook %s)", h.ID)
+		then := thenOf(h.OnTime)
+		if h.Expire.IsZero() {
+			then = "" // a step's pause has no end
+		}
+		r.wait(WaitContinue, h.Expire, then, "ContinueDeployment (hook %s)", h.ID)
 		return
 	}
 	if !r.obs.Hooks.Known {
@@ -164,7 +168,8 @@ func (r *run) stepContinued() bool {
 		}
 	}
 	d.Hooks = append(d.Hooks, HookRun{ID: id, Stage: d.Stage, Step: d.Step, Status: HookAwaitingAction, Index: -1})
-	r.emit(Info, EventHookAwaitingAction, map[string]string{"hookId": id, "lifecycleStage": string(d.Stage)}, "waiting for ContinueDeployment after step %d", d.Step)
+	detail := map[string]string{"hookId": id, "lifecycleStage": string(d.Stage)}
+	r.emit(Info, EventHookAwaitingAction, detail, "waiting for ContinueDeployment after step %d", d.Step)
 	r.wait(WaitContinue, time.Time{}, "", "ContinueDeployment (hook %s)", id)
 	return false
 }

@@ -71,10 +71,13 @@ func (r *run) checkDeadlock(stuck bool, lower, upper int) {
 	if !stuck || d == nil || total < upper || total > listed || !r.obs.Runtime.Known {
 		return
 	}
-	r.wait(WaitDeadlock, time.Time{}, "", "the deployment configuration allows neither a start nor a stop: at least %d tasks must stay healthy and at most %d may exist", lower, upper)
+	r.wait(WaitDeadlock, time.Time{}, "",
+		"the deployment configuration allows neither a start nor a stop: at least %d tasks must stay healthy and at most %d may exist",
+		lower, upper)
 	if !d.Deadlocked {
 		d.Deadlocked = true
-		r.emit(Warn, EventDeadlock, nil, "unable to stop or start tasks during a deployment because of the deployment configuration: update minimumHealthyPercent (%d) or maximumPercent (%d)",
+		r.emit(Warn, EventDeadlock, nil, "unable to stop or start tasks during a deployment because of the deployment configuration: "+
+			"update minimumHealthyPercent (%d) or maximumPercent (%d)",
 			d.Config.MinimumHealthyPercent, d.Config.MaximumPercent)
 	}
 }

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -91,10 +92,8 @@ func (r *run) endStage(outcome StageOutcome, why string) {
 func (r *run) hasWork(stage Stage) bool {
 	d := r.Deployment
 	for _, h := range d.Config.Hooks {
-		for _, at := range h.Stages {
-			if at == stage {
-				return true
-			}
+		if slices.Contains(h.Stages, stage) {
+			return true
 		}
 	}
 	lb := r.Service.Spec.LoadBalancer

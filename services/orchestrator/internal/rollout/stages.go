@@ -39,11 +39,6 @@ func (s Stage) Pausable() bool {
 	return s.Hookable() && s != TestTrafficShift && s != ProductionTrafficShift
 }
 
-func (s Stage) before(other Stage) bool {
-	all := Stages()
-	return slices.Index(all, s) < slices.Index(all, other)
-}
-
 func (s Stage) next() Stage {
 	all := Stages()
 	i := slices.Index(all, s)

@@ -1,6 +1,9 @@
 package rollout
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // AllAtOnce moves all traffic in one step.
 func AllAtOnce() []TrafficStep { return []TrafficStep{{Share: FullShare}} }
@@ -24,7 +27,7 @@ func CompleteSteps(steps []TrafficStep) []TrafficStep {
 	if n := len(steps); n > 0 && steps[n-1].Share >= FullShare {
 		return steps
 	}
-	return append(steps[:len(steps):len(steps)], TrafficStep{Share: FullShare})
+	return append(slices.Clip(steps), TrafficStep{Share: FullShare})
 }
 
 func growing(share int, bake time.Duration) []TrafficStep {

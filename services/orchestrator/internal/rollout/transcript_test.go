@@ -230,6 +230,19 @@ func stories() map[string]func(t *testing.T) *world {
 			w.run(time.Hour)
 			return w
 		},
+		"rollback_capacity_first": func(t *testing.T) *world { // the old tasks died: they must be back before they get the traffic
+			c := config(Canary, nil)
+			w := begun(t, 2, c)
+			mustDeploy(t, w, "d-2", c, false)
+			w.run(time.Minute)
+			w.behave = func(string, int) behaviour { return behaviour{Ready: 30 * time.Second} }
+			for _, task := range w.tasks {
+				task.stopped = task.stopped || task.set == "web-1"
+			}
+			w.try(Stop(w.state, StopRollback, "", w.now))
+			w.run(time.Hour)
+			return w
+		},
 		"scale_up_timeout": func(t *testing.T) *world {
 			c := config(BlueGreen, nil)
 			w := begun(t, 2, c)

@@ -36,7 +36,8 @@ type behaviour struct {
 	Ready      time.Duration // from start to healthy
 	Exit       time.Duration // from start to exit; 0 never
 	ExitAtOnce bool
-	Unhealthy  bool // its checks fail from the beginning
+	Unhealthy  bool          // its checks fail from the beginning
+	Sick       time.Duration // from start to checks that fail; 0 never
 }
 
 type worldTask struct {
@@ -45,6 +46,10 @@ type worldTask struct {
 	behave  behaviour
 	listed  bool
 	stopped bool
+}
+
+func (t *worldTask) sick(now time.Time) bool {
+	return t.behave.Unhealthy || t.behave.Sick > 0 && !t.start.Add(t.behave.Sick).After(now)
 }
 
 type worldCall struct {
@@ -134,7 +139,7 @@ func (w *world) healthy(name string) bool {
 	if t != nil && w.state.Service.Spec.LoadBalancer == nil { // healthy by running for the minimum healthy time
 		return t.listed && !t.stopped && !t.start.Add(time.Second).After(w.now)
 	}
-	return t != nil && t.listed && !t.stopped && !t.behave.Unhealthy && !t.start.Add(t.behave.Ready).After(w.now)
+	return t != nil && t.listed && !t.stopped && !t.sick(w.now) && !t.start.Add(t.behave.Ready).After(w.now)
 }
 
 func (w *world) observe() Observation {
@@ -159,7 +164,7 @@ func (w *world) observe() Observation {
 		switch {
 		case w.healthy(name):
 			target.State = TargetHealthy
-		case t.behave.Unhealthy && !t.start.Add(t.behave.Ready).After(w.now):
+		case t.sick(w.now) && !t.start.Add(t.behave.Ready).After(w.now):
 			target = TargetFact{TargetUnhealthy, "Health checks failed with these codes: [500]"}
 		}
 		o.Health.Targets[TargetKey{groups[t.set], name}] = target
@@ -259,6 +264,9 @@ func (w *world) next(wake time.Time) time.Time {
 	for _, t := range w.tasks {
 		if !t.stopped {
 			add(t.start.Add(t.behave.Ready))
+			if t.behave.Sick > 0 {
+				add(t.start.Add(t.behave.Sick))
+			}
 			if t.behave.Exit > 0 {
 				add(t.start.Add(t.behave.Exit))
 			}
@@ -286,5 +294,3 @@ func (w *world) run(limit time.Duration) {
 	}
 	w.settle()
 }
-
-func (w *world) last() Deployment { return w.ended[len(w.ended)-1] }

@@ -53,6 +53,18 @@ func (p *Plane) Restore(routes traffic.Routes) error {
 	return nil
 }
 
+// Remove takes the service's routes out of force. It cannot fail.
+func (p *Plane) Remove(name string) {
+	c, err := p.prepare(traffic.Routes{Service: name})
+	if err != nil {
+		panic("no routes are always valid: " + err.Error())
+	}
+	c.Commit()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.services, name)
+}
+
 func (p *Plane) prepare(routes traffic.Routes) (*Change, error) {
 	c := &Change{plane: p, name: routes.Service, old: p.service(routes.Service), drains: drainTimes(routes)}
 	c.new = &service{

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
 )
 
 // started sends a request that is held and returns the channel of what it got.
@@ -284,4 +283,3 @@ func hammer(ctx context.Context, transport *http.Transport, address string) erro
 	}
 	return nil
 }
-

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -33,6 +34,7 @@ func newTestbed(t *testing.T, config Config) *testbed {
 	t.Helper()
 	b := &testbed{t: t, address: freeAddress(t), idle: make(chan struct{}, 1), metrics: requestmetrics.NewRegistry()}
 	config.Registry = b.metrics
+	config.Log = slog.New(slog.NewTextHandler(panics{t}, nil))
 	config.OnIdle = func(string) {
 		select {
 		case b.idle <- struct{}{}:
@@ -46,6 +48,16 @@ func newTestbed(t *testing.T, config Config) *testbed {
 		b.plane.Close(ctx)
 	})
 	return b
+}
+
+// panics fails the test when a handler panicked, which net/http logs and recovers.
+type panics struct{ t *testing.T }
+
+func (p panics) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), "panic") {
+		p.t.Errorf("%s", line)
+	}
+	return len(line), nil
 }
 
 // freeAddress is an address that was free a moment ago.

@@ -46,7 +46,7 @@ func (p *Plane) newListener(address string) *listener {
 		Protocols:         protocols,
 		// Long-lived gRPC streams share a connection; at the limit a client's next call would wait for one to end.
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 1000},
-		ErrorLog: slog.NewLogLogger(p.config.Log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(p.config.Log.Handler(), slog.LevelWarn),
 	}
 	return l
 }

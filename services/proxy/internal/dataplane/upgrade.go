@@ -20,7 +20,8 @@ const (
 // upgrade makes the client's connection and the target's one connection, until both directions have ended or the drain
 // budget cuts it. What is left to say to the client then is left to after: the target has nothing more to do.
 func (f *forwarding) upgrade(x *exchange, res *http.Response) {
-	defer func() { _ = res.Body.Close() }()
+	body := res.Body
+	defer func() { _ = body.Close() }()
 	upgraded, ok := res.Body.(*h1.Upgraded)
 	protocol := res.Header.Get("Upgrade")
 	if !ok || f.head.Upgrade == "" || !strings.EqualFold(protocol, f.head.Upgrade) {
@@ -39,12 +40,10 @@ func (f *forwarding) upgrade(x *exchange, res *http.Response) {
 	res.Header.Set("Upgrade", protocol)
 	res.Body = nil // Write writes the head only
 	if res.Write(buffered) != nil || buffered.Flush() != nil {
-		_ = upgraded.Close()
 		return
 	}
 	var fromTarget []byte
 	t.target, fromTarget = upgraded.Conn()
-	defer func() { _ = upgraded.Close() }()
 	fromClient, _ := buffered.Peek(buffered.Reader.Buffered())
 	t.run(fromClient, fromTarget)
 }

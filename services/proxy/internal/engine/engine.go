@@ -1,12 +1,17 @@
-// Package engine puts routes in force: it checks the fence, prepares the data plane, saves the routes and only then commits,
-// so that a crash at any instruction leaves either the old routes or the new ones. It publishes what is in force.
+// Package engine makes the data plane do what it is told, durably: it fences writers by generation, puts routes in
+// force all or nothing, keeps the last good ones on disk, and reports what is in force. It is the traffic port of the
+// built-in proxy.
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/slipway-deploy/slipway/drivers/traffic"
@@ -16,127 +21,268 @@ import (
 	"github.com/slipway-deploy/slipway/services/proxy/internal/routefile"
 )
 
-// Engine is the control side of the proxy.
-type Engine struct {
-	plane *dataplane.Plane
-	store *routefile.Store
-	hub   *watch.Hub[string, traffic.Applied]
+// maxDeleted is how many deleted services are remembered, for their generations.
+const maxDeleted = 4096
 
-	mu          sync.Mutex
-	generations map[string]int64 // highest seen, also of deleted services
-	inForce     map[string]int64
+// Config is what an engine works with.
+type Config struct {
+	// Dir is the folder of the last good routes.
+	Dir string
+	// InsecureListeners allows listeners that other machines can reach; they speak plain HTTP.
+	InsecureListeners bool
+	// Plane is the data plane's; OnIdle is the engine's own.
+	Plane dataplane.Config
+	// Log takes what goes wrong.
+	Log *slog.Logger
 }
 
-// New makes a data plane and takes up the routes that were in force before a restart.
-func New(store *routefile.Store, config dataplane.Config, log *slog.Logger) (*Engine, error) {
-	e := &Engine{
-		store: store, hub: watch.NewHub[string, traffic.Applied](), generations: map[string]int64{}, inForce: map[string]int64{},
-	}
-	config.OnIdle = func(service string) { go e.publish(service) } // must not block, and the plane may hold its lock
-	e.plane = dataplane.New(config)
-	records, err := store.Load(log)
+// Engine is a traffic.Traffic. All methods are safe for concurrent use.
+type Engine struct {
+	config Config
+	plane  *dataplane.Plane
+	store  *routefile.Store
+	hub    *watch.Hub[string, traffic.Applied]
+	stop   chan struct{}
+	done   chan struct{}
+	wake   chan struct{}
+
+	mu       sync.Mutex
+	services map[string]*service
+	deleted  []string            // the oldest first
+	dirty    map[string]struct{} // services to report again
+}
+
+var _ traffic.Traffic = (*Engine)(nil)
+
+// service is what the engine knows of one service. Its lock makes one change come after the other.
+type service struct {
+	mu         sync.Mutex
+	name       string
+	generation int64 // the highest seen
+	inForce    bool
+	saved      []byte // routes as they are on disk
+	forgotten  bool   // it was deleted long ago, another value stands for it now
+}
+
+// New opens the folder and puts the routes in it in force. Stop ends the engine.
+func New(config Config) (*Engine, error) {
+	store, err := routefile.Open(config.Dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range records {
-		e.generations[r.Service] = r.Generation
-		if r.Deleted {
-			continue
-		}
-		var routes traffic.Routes
-		if err := json.Unmarshal(r.Routes, &routes); err != nil {
-			log.Error("the saved routes cannot be read and are left out", "service", r.Service, "error", err)
-			continue
-		}
-		if err := e.plane.Restore(routes); err != nil {
-			log.Error("the saved routes cannot be put in force", "service", r.Service, "error", err)
-			continue
-		}
-		e.inForce[r.Service] = r.Generation
-		e.publish(r.Service)
+	records, err := store.Load(config.Log)
+	if err != nil {
+		_ = store.Close()
+		return nil, err
 	}
+	e := &Engine{
+		config: config, store: store, hub: watch.NewHub[string, traffic.Applied](),
+		stop: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
+		services: make(map[string]*service), dirty: make(map[string]struct{}),
+	}
+	config.Plane.OnIdle = e.report
+	config.Plane.Log = config.Log
+	e.plane = dataplane.New(config.Plane)
+	for _, r := range records {
+		e.restore(r)
+	}
+	go e.loop()
 	return e, nil
 }
 
-// Hub is what is in force for each service.
-func (e *Engine) Hub() *watch.Hub[string, traffic.Applied] { return e.hub }
+// Stop stops accepting requests, lets those in flight end until ctx does, and cuts the rest. The routes stay on disk.
+func (e *Engine) Stop(ctx context.Context) {
+	close(e.stop)
+	<-e.done
+	e.plane.Close(ctx)
+	if err := e.store.Close(); err != nil {
+		e.config.Log.WarnContext(ctx, "the routes' folder could not be released", "error", err)
+	}
+}
 
-// Apply puts routes in force.
-func (e *Engine) Apply(generation int64, routes traffic.Routes) (traffic.Applied, error) {
-	routes = routes.WithDefaults()
-	if err := routes.Validate(); err != nil {
-		return traffic.Applied{}, err
+// Cuts is how many requests, streams and upgraded connections the end of a drain budget has cut.
+func (e *Engine) Cuts() int64 { return e.plane.Cuts() }
+
+// restore puts a record that was read back in force.
+func (e *Engine) restore(r routefile.Record) {
+	s := e.lock(r.Service)
+	defer s.mu.Unlock()
+	s.generation = r.Generation
+	if r.Deleted {
+		e.deleted = append(e.deleted, r.Service)
+		return
 	}
-	body, err := json.Marshal(routes)
+	var routes traffic.Routes
+	err := json.Unmarshal(r.Routes, &routes)
+	if err == nil {
+		err = e.check(r.Generation, routes)
+	}
+	if err == nil {
+		err = e.plane.Restore(routes.WithDefaults())
+	}
 	if err != nil {
-		return traffic.Applied{}, fmt.Errorf("write the routes: %w", err)
+		e.config.Log.Error("the last routes of a service are not valid here; it is not served until they are applied again",
+			"service", r.Service, "generation", r.Generation, "error", err)
+		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.fence(routes.Service, generation); err != nil {
-		return traffic.Applied{}, err
+	s.inForce = true
+	e.publish(s)
+}
+
+// Apply puts the routes in force; see traffic.Traffic.
+func (e *Engine) Apply(ctx context.Context, generation int64, routes traffic.Routes) error {
+	if err := e.check(generation, routes); err != nil {
+		return err
+	}
+	routes = routes.WithDefaults()
+	encoded, err := json.Marshal(routes)
+	if err != nil {
+		return fmt.Errorf("encode the routes of %s: %w", routes.Service, err)
+	}
+	s := e.lock(routes.Service)
+	defer s.mu.Unlock()
+	if err := s.admit(ctx, generation); err != nil {
+		return err
 	}
 	change, err := e.plane.Prepare(routes)
 	if err != nil {
-		return traffic.Applied{}, err
+		return err
 	}
-	if err := e.store.Save(routefile.Record{Service: routes.Service, Generation: generation, Routes: body}); err != nil {
-		change.Abandon()
-		return traffic.Applied{}, err
+	if !s.inForce || generation != s.generation || !bytes.Equal(encoded, s.saved) {
+		if err := e.store.Save(routefile.Record{Service: s.name, Generation: generation, Routes: encoded}); err != nil {
+			change.Abandon()
+			return err
+		}
 	}
 	change.Commit()
-	e.generations[routes.Service], e.inForce[routes.Service] = generation, generation
-	return e.tell(routes.Service), nil
-}
-
-// Delete removes a service's routes; its generation is remembered.
-func (e *Engine) Delete(generation int64, service string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.fence(service, generation); err != nil {
-		return err
-	}
-	if _, there := e.inForce[service]; !there {
-		return nil
-	}
-	change, err := e.plane.Prepare(traffic.Routes{Service: service})
-	if err != nil {
-		return err
-	}
-	if err := e.store.Save(routefile.Record{Service: service, Generation: generation, Deleted: true}); err != nil {
-		change.Abandon()
-		return err
-	}
-	change.Commit()
-	e.generations[service] = generation
-	delete(e.inForce, service)
-	e.hub.Delete(service)
+	s.generation, s.inForce, s.saved = generation, true, encoded
+	e.revive(s.name)
+	e.publish(s)
 	return nil
 }
 
-func (e *Engine) fence(service string, generation int64) error {
-	if seen := e.generations[service]; generation < seen {
-		return problem.New(problem.Aborted, "STALE_GENERATION", "service %s is at generation %d, past %d", service, seen, generation)
+// Delete takes a service's routes out of force; see traffic.Traffic.
+func (e *Engine) Delete(ctx context.Context, generation int64, name string) error {
+	if err := e.check(generation, traffic.Routes{Service: name}); err != nil {
+		return err
+	}
+	s := e.lock(name)
+	defer s.mu.Unlock()
+	if err := s.admit(ctx, generation); err != nil {
+		return err
+	}
+	if err := e.store.Save(routefile.Record{Service: name, Generation: generation, Deleted: true}); err != nil {
+		return err
+	}
+	s.generation, s.inForce, s.saved = generation, false, nil
+	e.plane.Remove(name)
+	e.hub.Delete(name)
+	e.bury(name)
+	return nil
+}
+
+// admit refuses a writer that was overtaken, and one that gave up.
+func (s *service) admit(ctx context.Context, generation int64) error {
+	if generation < s.generation {
+		return problem.New(problem.Aborted, "STALE_GENERATION",
+			"generation %d of %s was overtaken by %d", generation, s.name, s.generation).With("service", s.name)
+	}
+	if err := ctx.Err(); err != nil {
+		return problem.New(problem.Canceled, "", "the call ended before the routes of %s were applied", s.name).Wrap(err)
 	}
 	return nil
 }
 
-// publish tells readers what is in force for a service now.
-func (e *Engine) publish(service string) {
+// check reports every rule that the routes break.
+func (e *Engine) check(generation int64, routes traffic.Routes) error {
+	var broken []problem.Violation
+	if generation <= 0 {
+		broken = append(broken, problem.Violation{Field: "generation", Rule: "must be greater than 0"})
+	}
+	if p := problem.As(routes.Validate()); p != nil {
+		broken = append(broken, p.Violations...)
+	}
+	for i, l := range routes.Listeners {
+		if !e.config.InsecureListeners && !loopback(l.Address) {
+			broken = append(broken, problem.Violation{
+				Field: fmt.Sprintf("listeners[%d].address", i),
+				Rule:  fmt.Sprintf("%s can be reached by other machines, which the proxy serves only with -insecure-listeners", l.Address),
+			})
+		}
+	}
+	if len(broken) > 0 {
+		return problem.Violated(broken...)
+	}
+	return nil
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return true // Validate has said what is wrong
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// lock returns the service, which it makes if it has to, locked.
+func (e *Engine) lock(name string) *service {
+	for {
+		e.mu.Lock()
+		s := e.services[name]
+		if s == nil {
+			s = &service{name: name}
+			e.services[name] = s
+		}
+		e.mu.Unlock()
+		s.mu.Lock()
+		if !s.forgotten {
+			return s
+		}
+		s.mu.Unlock()
+	}
+}
+
+// bury remembers that the service is deleted. There is a bound: see forget.
+func (e *Engine) bury(name string) {
+	e.mu.Lock()
+	e.deleted = append(slices.DeleteFunc(e.deleted, func(d string) bool { return d == name }), name)
+	e.mu.Unlock()
+	e.wakeUp()
+}
+
+func (e *Engine) revive(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, there := e.inForce[service]; there {
-		e.tell(service)
+	e.deleted = slices.DeleteFunc(e.deleted, func(d string) bool { return d == name })
+}
+
+// forget drops the services that were deleted first when there are too many, their generations with them.
+func (e *Engine) forget() {
+	for {
+		e.mu.Lock()
+		if len(e.deleted) <= maxDeleted {
+			e.mu.Unlock()
+			return
+		}
+		name := e.deleted[0]
+		e.deleted = slices.Delete(e.deleted, 0, 1)
+		e.mu.Unlock()
+		e.drop(name)
 	}
 }
 
-func (e *Engine) tell(service string) traffic.Applied {
-	applied := traffic.Applied{
-		Service: service, Generation: e.inForce[service], Drained: e.plane.Drained(service), Problem: e.plane.Problem(service),
+func (e *Engine) drop(name string) {
+	s := e.lock(name)
+	defer s.mu.Unlock()
+	if s.inForce {
+		return
 	}
-	e.hub.Set(service, applied)
-	return applied
+	if err := e.store.Forget(name); err != nil {
+		e.config.Log.Warn("a deleted service could not be forgotten", "service", name, "error", err)
+	}
+	s.forgotten = true
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.services, name)
 }
-
-// Close ends the data plane; what is in flight may end until ctx does.
-func (e *Engine) Close(ctx context.Context) { e.plane.Close(ctx) }

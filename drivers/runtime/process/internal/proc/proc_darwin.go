@@ -78,12 +78,15 @@ func (h *Handle) SignalGroup(signal syscall.Signal) error {
 	return nil
 }
 
-// Kill kills the process alone.
+// Kill kills the process alone. It may return ErrGone.
 func (h *Handle) Kill() error {
 	if !h.same() {
 		return ErrGone
 	}
-	return unix.Kill(h.pid, unix.SIGKILL)
+	if err := unix.Kill(h.pid, unix.SIGKILL); !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	return ErrGone
 }
 
 // Reap collects the exit after Wait has returned nil.

@@ -1,0 +1,60 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/slipway-deploy/slipway/platform/grpcclient"
+	"github.com/slipway-deploy/slipway/platform/grpcserver"
+)
+
+// Config says where the proxy is controlled, where it keeps its routes and whom it tells its metrics.
+type Config struct {
+	Listen            grpcserver.Config `flag:"" env:""`
+	RoutesFile        string            `flag:"routes-dir" env:"SLIPWAY_ROUTES_DIR" default:"/var/lib/slipway/proxy" help:"folder of the last good routes"`
+	InsecureListeners bool              `flag:"insecure-listeners" env:"SLIPWAY_INSECURE_LISTENERS" help:"let listeners of services be reached by other machines; they speak plain HTTP"`
+	Alarms            grpcclient.Config `flag:"alarms" env:"SLIPWAY_ALARMS"`
+	MetricsPeriod     time.Duration     `flag:"metrics-period" env:"SLIPWAY_METRICS_PERIOD" default:"1s" help:"how often request metrics are pushed to alarms"`
+	MetricsAddr       string            `flag:"metrics" env:"SLIPWAY_METRICS" help:"address to serve /metrics on; empty serves none"`
+
+	DialTimeout           time.Duration `flag:"dial-timeout" env:"SLIPWAY_DIAL_TIMEOUT" default:"2s" help:"for a connection to a target"`
+	ResponseHeaderTimeout time.Duration `flag:"response-header-timeout" env:"SLIPWAY_RESPONSE_HEADER_TIMEOUT" default:"60s" help:"for a target's answer after the request was sent; not for GRPC target groups; negative for none"`
+	TargetIdleTimeout     time.Duration `flag:"target-idle-timeout" env:"SLIPWAY_TARGET_IDLE_TIMEOUT" default:"4s" help:"after which an unused connection to a target is closed; keep it below the targets' own"`
+	ClientIdleTimeout     time.Duration `flag:"client-idle-timeout" env:"SLIPWAY_CLIENT_IDLE_TIMEOUT" default:"6m" help:"after which an unused connection of a client is closed"`
+	ReadHeaderTimeout     time.Duration `flag:"read-header-timeout" env:"SLIPWAY_READ_HEADER_TIMEOUT" default:"10s" help:"for a client to send a request's header"`
+	MaxHeaderBytes        int           `flag:"max-header-bytes" env:"SLIPWAY_MAX_HEADER_BYTES" default:"65536" help:"the longest request header"`
+	Version               string        `flag:"-"`
+}
+
+// Default is the configuration with the usual addresses.
+func Default() Config {
+	return Config{
+		Listen:        grpcserver.Config{Addr: "127.0.0.1:7005"},
+		Alarms:        grpcclient.Config{Target: "127.0.0.1:7004"},
+		MetricsPeriod: time.Second,
+	}
+}
+
+// Validate reports every rule that is broken. No Alarms.Target means that no metrics are pushed.
+func (c Config) Validate() error {
+	errs := []error{c.Listen.Validate()}
+	want := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	if c.Alarms.Target != "" {
+		errs = append(errs, c.Alarms.Validate())
+	}
+	want(c.RoutesFile != "", "routes-dir: is needed")
+	want(c.MetricsPeriod >= 100*time.Millisecond, "metrics-period: must be at least 100ms, is %s", c.MetricsPeriod)
+	for name, d := range map[string]time.Duration{
+		"dial-timeout": c.DialTimeout, "target-idle-timeout": c.TargetIdleTimeout,
+		"client-idle-timeout": c.ClientIdleTimeout, "read-header-timeout": c.ReadHeaderTimeout,
+	} {
+		want(d >= 0, "%s: must not be negative, is %s", name, d)
+	}
+	want(c.MaxHeaderBytes == 0 || c.MaxHeaderBytes >= 4096, "max-header-bytes: must be at least 4096, is %d", c.MaxHeaderBytes)
+	return errors.Join(errs...)
+}
