@@ -13,7 +13,7 @@ func TestStopRollsBackOrAborts(t *testing.T) {
 	f.addService("web")
 	slipway(t, address, "stop", "web").want(t, 2, "no deployment of web is at work: d-1 ended as SUCCESSFUL")
 	slipway(t, address, "deploy", "web", "--task-definition", "web:2", "--detach").want(t, 0)
-	slipway(t, address, "stop", "web", "--reason", "drill").want(t, 0, "d-2 ROLLBACK_SUCCESSFUL after 20s: drill; ", "0.2s after the rollback began")
+	slipway(t, address, "stop", "web", "--reason", "drill").want(t, 0, "d-2 ROLLBACK_SUCCESSFUL after 20s: drill; ", "200ms after the rollback began")
 	slipway(t, address, "deploy", "web", "--task-definition", "web:2", "--detach").want(t, 0)
 	slipway(t, address, "stop", "d-3", "--abort", "--detach").want(t, 0, "deployment d-3 of web: STOPPED", "slipway watch d-3")
 	for i, want := range []orchestratorpb.StopDeploymentRequest_StopType{

@@ -84,15 +84,18 @@ func (c *cli) deployments(ctx context.Context, a *api, request *orchestratorpb.L
 func (c *cli) printHistory(list []*orchestratorpb.Deployment) error {
 	t := table.New("DEPLOYMENT", "SERVICE", "TASK DEFINITION", "STRATEGY", "BEGAN", "TOOK", "STATE", "ROLLED BACK TO", "SAFE AFTER", "REASON")
 	for _, d := range list {
-		safe, back := "", ""
+		safe, back, reason := "", "", d.GetReason()
+		if isLive(d) {
+			reason = "" // it says no more than the state
+		}
 		if took, ok := words.Safe(d); ok {
-			safe = words.Took(took)
+			safe = words.Precise(took)
 		}
 		if d.GetRollback() != nil {
 			back = words.RolledBackTo(d)
 		}
 		t.Row(d.GetId(), d.GetService(), words.Definitions(d, "->"), words.StrategyName(d.GetDeploymentConfiguration()),
-			c.clock(d.GetCreateTime().AsTime()), words.Took(words.Elapsed(d, c.now())), words.Enum(d.GetState()), back, safe, d.GetReason())
+			c.clock(d.GetCreateTime().AsTime()), words.Took(words.Elapsed(d, c.now())), words.Enum(d.GetState()), back, safe, reason)
 	}
 	return t.Write(c.out)
 }

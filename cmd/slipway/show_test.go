@@ -116,9 +116,9 @@ func TestHistoryTellsHowLongARollbackTook(t *testing.T) {
 		})
 		f.end(id, orchestratorpb.Deployment_STATE_ROLLBACK_SUCCESSFUL, "alarm web-5xx")
 	}
-	slipway(t, address, "deploy", "web", "--task-definition", "web:2").want(t, 1, "web:1 serves again, with all production traffic 0.4s after the rollback began")
+	slipway(t, address, "deploy", "web", "--task-definition", "web:2").want(t, 1, "web:1 serves again, with all production traffic 400ms after the rollback began")
 	s := slipway(t, address, "history", "web")
-	s.want(t, 0, "d-2         web      web:1 -> web:2   ROLLING   2026-01-31 12:00:00  12s   ROLLBACK_SUCCESSFUL  web:1           0.4s        alarm web-5xx")
+	s.want(t, 0, "d-2         web      web:1 -> web:2   ROLLING   2026-01-31 12:00:00  12s   ROLLBACK_SUCCESSFUL  web:1           400ms       alarm web-5xx")
 	if strings.Index(s.out, "d-2") > strings.Index(s.out, "d-1") {
 		t.Error("the newest is not first")
 	}

@@ -86,6 +86,7 @@ func (v *lineViewer) close() error { return nil }
 // trouble is a line about a lost connection.
 func (c *cli) trouble(err error) string {
 	text := strings.TrimPrefix(c.explainer().Lines(err)[0], "error: ")
+	text, _, _ = strings.Cut(text, "; ") // how to mend it is told when it is given up
 	return "connection lost: " + text + "; trying again"
 }
 

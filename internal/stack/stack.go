@@ -55,9 +55,10 @@ const stopTimeout = 10 * time.Second
 // Start starts everything. What was started is stopped again when something fails.
 func Start(ctx context.Context, cfg Config) (s *Stack, err error) {
 	s = &Stack{DatabaseURL: cfg.DatabaseURL, RuntimeDir: filepath.Join(cfg.Dir, "runtime")}
+	started := s // s is nil when an error is returned
 	defer func() {
 		if err != nil {
-			s.Stop()
+			started.Stop()
 		}
 	}()
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
@@ -79,7 +80,10 @@ func Start(ctx context.Context, cfg Config) (s *Stack, err error) {
 	if cfg.NoOrchestrator {
 		return s, nil
 	}
-	return s, s.startOrchestrator(ctx, cfg)
+	if err := s.startOrchestrator(ctx, cfg); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // part is a service's app.

@@ -36,33 +36,37 @@ type App struct {
 }
 
 // New connects and migrates, but serves and calls nothing yet. What was set up is taken down when it fails.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) {
+func New(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a = &App{log: log}
-	defer func() {
-		if err != nil {
-			a.close(context.WithoutCancel(ctx))
-		}
-	}()
-	if a.server, err = grpcserver.New(log, cfg.Listen); err != nil {
+	a := &App{log: log}
+	if err := a.setUp(ctx, cfg); err != nil {
+		a.close(context.WithoutCancel(ctx))
 		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) setUp(ctx context.Context, cfg Config) error {
+	var err error
+	if a.server, err = grpcserver.New(a.log, cfg.Listen); err != nil {
+		return err
 	}
 	a.onClose(a.server.Stop)
 	if err := postgres.Migrate(ctx, cfg.DatabaseURL, schema, hooks.FS); err != nil {
-		return nil, err
+		return err
 	}
-	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, log)
+	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, a.log)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.onClose(func(context.Context) { db.Close() })
 	metrics, err := a.metrics(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return a, a.wire(cfg, store.New(db), metrics)
+	return a.wire(cfg, store.New(db), metrics)
 }
 
 // metrics serves /metrics when it is asked for.

@@ -38,9 +38,10 @@ type App struct {
 // New connects and migrates, but serves and works on nothing yet. What was set up is taken down when it fails.
 func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) {
 	a = &App{}
+	started := a // a is nil when an error is returned
 	defer func() {
 		if err != nil {
-			a.close()
+			started.close()
 		}
 	}()
 	if err := cfg.Validate(); err != nil {
@@ -63,7 +64,10 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) 
 		return nil, err
 	}
 	a.onClose(func() { _ = driver.Close() })
-	return a, a.wire(cfg, store.New(db), driver, log)
+	if err := a.wire(cfg, store.New(db), driver, log); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // wire makes the engine and the handlers.

@@ -41,10 +41,10 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) 
 		return nil, err
 	}
 	a = &App{log: log}
+	started := a // a is nil when an error is returned
 	defer func() {
 		if err != nil {
-			a.close(ctx)
-			a = nil
+			started.close(ctx)
 		}
 	}()
 	if a.telemetry, err = telemetry.New("slipway-proxy", cfg.Version); err != nil {

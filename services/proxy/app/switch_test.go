@@ -42,7 +42,7 @@ func webTarget() (string, func()) {
 	})
 	mux.HandleFunc("/upload", func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
-		_, _ = fmt.Fprint(w, n, err)
+		_, _ = fmt.Fprintf(w, "%d %v", n, err)
 	})
 	mux.HandleFunc("/socket", func(w http.ResponseWriter, _ *http.Request) {
 		nc, buffered, err := http.NewResponseController(w).Hijack()
@@ -74,7 +74,7 @@ func TestNoHTTPRequestIsLostOverSixtySwitches(t *testing.T) {
 		c.run("POST", 3, func() error { return expect(h1, http.MethodPost, url, strings.NewReader("order"), "ok") })
 		c.run("HTTP/2 POST", 2, func() error { return expect(h2, http.MethodPost, url, strings.NewReader("order"), "ok") })
 		c.run("upload", 1, func() error {
-			return expect(h1, http.MethodPut, url+"/upload", io.LimitReader(zeros{}, uploadSize), fmt.Sprint(uploadSize, "<nil>"))
+			return expect(h1, http.MethodPut, url+"/upload", io.LimitReader(zeros{}, uploadSize), fmt.Sprint(uploadSize, " <nil>"))
 		})
 		c.run("event stream", 1, func() error { return readEvents(h1, url+"/events") })
 		c.run("upgraded connection", 1, func() error { return talk(s.address) })

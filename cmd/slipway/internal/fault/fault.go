@@ -153,7 +153,9 @@ func (x Explainer) unreachable(name string, end Endpoint, st *status.Status, onW
 	}
 	text := fmt.Sprintf("cannot reach the %s at %s: %s", name, end.Address, why)
 	switch {
-	case strings.Contains(why, "preface") || strings.HasSuffix(why, "EOF"):
+	case strings.Contains(why, "error reading from server"):
+		return fmt.Sprintf("cannot reach the %s at %s: it closed the connection", name, end.Address)
+	case strings.Contains(why, "preface"):
 		return text + "; is it a gRPC server, and does it want TLS (--tls-ca)?"
 	case strings.Contains(why, "first record does not look like a TLS handshake"):
 		return text + "; it speaks no TLS: set --insecure, and no --tls-ca"
@@ -175,35 +177,4 @@ func dialing(message string) string {
 		message = message[i+len("connect: "):]
 	}
 	return words.Clean(message)
-}
-
-// mend says what to do about a problem.
-func mend(p *problem.Error) string {
-	deployment := words.Clean(p.Metadata["deployment"])
-	switch p.Reason {
-	case "DEPLOYMENT_IN_PROGRESS":
-		if deployment == "" {
-			return "; put this one in its place with --supersede"
-		}
-		return fmt.Sprintf("; follow it with \"slipway watch %s\", stop it with \"slipway stop %s\", or put this one in its place with --supersede", deployment, deployment)
-	case "SERVICE_NOT_FOUND":
-		return `; "slipway services" lists those there are`
-	case "TASK_DEFINITION_NOT_FOUND":
-		return `; register it with "slipway apply -f FILE"`
-	case "TARGET_GROUP_NOT_FOUND", "HOOK_NOT_FOUND", "DEPLOYMENT_CONFIGURATION_NOT_FOUND":
-		return `; make it with "slipway apply -f FILE"`
-	case "DEPLOYMENT_NOT_FOUND":
-		return `; "slipway history SERVICE" lists those there are`
-	case "ALARM_NOT_FOUND":
-		return `; "slipway alarms" lists those there are`
-	case "TASK_NOT_FOUND":
-		return `; "slipway tasks SERVICE" lists those there are`
-	case "NOT_WAITING":
-		return `; "slipway status SERVICE" shows what it waits for`
-	case "UNAUTHENTICATED":
-		return "; set --token or SLIPWAY_TOKEN"
-	case "STALE_ETAG", "CONFLICT":
-		return "; try again"
-	}
-	return ""
 }

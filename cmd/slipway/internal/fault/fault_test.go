@@ -40,6 +40,8 @@ func TestErrorsBecomeSentencesAndCodes(t *testing.T) {
 			`error: cannot reach the orchestrator at 127.0.0.1:7001: dial tcp: lookup nowhere: no such host; start it with "slipway dev" or set --orchestrator`}},
 		{"no gRPC there", unavailable(`connection error: desc = "error reading server preface: EOF"`), Unreachable, []string{
 			`error: cannot reach the orchestrator at 127.0.0.1:7001: error reading server preface: EOF; is it a gRPC server, and does it want TLS (--tls-ca)?`}},
+		{"a connection that ends", unavailable("error reading from server: EOF"), Unreachable, []string{
+			"error: cannot reach the orchestrator at 127.0.0.1:7001: it closed the connection"}},
 		{"no TLS there", unavailable(`connection error: desc = "transport: authentication handshake failed: tls: first record does not look like a TLS handshake"`), Unreachable, []string{
 			`error: cannot reach the orchestrator at 127.0.0.1:7001: tls: first record does not look like a TLS handshake; it speaks no TLS: set --insecure, and no --tls-ca`}},
 		{"what the service says about another", problem.New(problem.Unavailable, "DATABASE_UNAVAILABLE", "the database cannot be reached"), Unreachable, []string{

@@ -39,7 +39,7 @@ func (p page) reason() []line {
 	}
 	l := line{}.add("rollback to "+words.RolledBackTo(d), careful)
 	if took, ok := words.Safe(d); ok {
-		l = l.add(" "+p.g.dot+" all production traffic was on it after "+words.Took(took), good)
+		l = l.add(" "+p.g.dot+" all production traffic was on it after "+words.Precise(took), good)
 	}
 	return append(out, l)
 }

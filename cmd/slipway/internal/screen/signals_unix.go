@@ -19,7 +19,13 @@ func Signals() (resized, suspended <-chan os.Signal, stop func()) {
 
 // Suspend gives the screen back, stops the process until it is continued, and takes the screen again.
 func (s *Screen) Suspend() {
+	resumed := make(chan os.Signal, 1)
+	signal.Notify(resumed, syscall.SIGCONT)
+	defer signal.Stop(resumed)
 	s.Close()
-	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	// The stop comes some time after the call: without the wait the screen would be taken before it.
+	if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err == nil {
+		<-resumed
+	}
 	s.take()
 }

@@ -113,7 +113,7 @@ func Safe(d *orchestratorpb.Deployment) (took time.Duration, ok bool) {
 
 func safe(d *orchestratorpb.Deployment) string {
 	if took, ok := Safe(d); ok {
-		return ", with all production traffic " + Took(took) + " after the rollback began"
+		return ", with all production traffic " + Precise(took) + " after the rollback began"
 	}
 	return ""
 }

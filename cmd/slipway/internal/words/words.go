@@ -47,6 +47,14 @@ func Took(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
+// Precise is Took with milliseconds where they are all there is: "40ms".
+func Precise(d time.Duration) string {
+	if d = max(0, d); d < time.Second {
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	}
+	return Took(d)
+}
+
 // Since is how far into a deployment something happened, to the tenth of a second in its first minutes: "+12.3s".
 func Since(d time.Duration) string {
 	d = max(0, d)

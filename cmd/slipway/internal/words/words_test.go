@@ -120,7 +120,7 @@ func TestOutcomeSaysWhatServes(t *testing.T) {
 	d.State, d.Reason = orchestratorpb.Deployment_STATE_ROLLBACK_SUCCESSFUL, "Alarm web-5xx went to ALARM."
 	d.Rollback = &orchestratorpb.Rollback{ServiceRevision: "default/web/3", StartTime: at(60), SafeTime: at(60.2)}
 	check("deployment d-2 ROLLBACK_SUCCESSFUL after 1m12s: alarm web-5xx went to ALARM; web:3 serves again, " +
-		"with all production traffic 0.2s after the rollback began")
+		"with all production traffic 200ms after the rollback began")
 	d.State, d.Reason, d.SupersededBy = orchestratorpb.Deployment_STATE_STOPPED, "", "d-3"
 	check("deployment d-2 STOPPED after 1m12s: superseded by d-3")
 	d.State, d.SupersededBy, d.FinishTime = orchestratorpb.Deployment_STATE_IN_PROGRESS, "", nil
