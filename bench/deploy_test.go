@@ -38,7 +38,7 @@ func newSystem(b *testing.B) *system {
 	b.Helper()
 	dir, err := os.MkdirTemp("", "slipway-bench-")
 	check(b, err)
-	check(b, os.Chmod(dir, 0o755)) //nolint:gosec // PostgreSQL runs as another user when we are root
+	check(b, os.Chmod(dir, 0o755))
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
 	build := exec.CommandContext(b.Context(), "go", "build", "-o", filepath.Join(dir, "web"), "../examples/web")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -269,4 +269,3 @@ func BenchmarkAlarmToSafe(b *testing.B) {
 	}
 	report(b, "alarm-to-safe", samples)
 }
-

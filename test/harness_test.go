@@ -22,7 +22,7 @@ import (
 	"github.com/slipway-deploy/slipway/platform/grpcclient"
 )
 
-var programs struct { //nolint:gochecknoglobals // built once for all tests of the package
+var programs struct {
 	once sync.Once
 	dir  string
 	err  error
@@ -61,7 +61,7 @@ func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "slipway-test-stack-")
 	if err == nil {
-		err = os.Chmod(dir, 0o755) //nolint:gosec // PostgreSQL runs as another user when we are root
+		err = os.Chmod(dir, 0o755)
 	}
 	if err != nil {
 		t.Fatal(err)

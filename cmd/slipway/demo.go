@@ -94,21 +94,14 @@ func demoDir(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	return dir, os.Chmod(dir, 0o755) //nolint:gosec // see above
+	return dir, os.Chmod(dir, 0o755)
 }
 
 func play(ctx context.Context, c *cli, s *stack.Stack, workload string) ([]stories.Result, error) {
-	var conns stories.Conns
-	for address, conn := range map[string]*grpc.ClientConnInterface{
-		s.Addresses.Orchestrator: &conns.Orchestrator, s.Addresses.Hooks: &conns.Hooks,
-		s.Addresses.Healthcheck: &conns.Healthcheck, s.Addresses.Alarms: &conns.Alarms,
-	} {
-		cc, err := grpcclient.Dial(grpcclient.Config{Target: address, Name: "demo"})
-		if err != nil {
-			return nil, err
-		}
-		defer cc.Close()
-		*conn = cc
+	conns, closeAll, err := dialAll(s.Addresses)
+	defer closeAll()
+	if err != nil {
+		return nil, err
 	}
 	env := stories.NewEnv(conns, workload, func(l stories.Line) { fmt.Fprintln(c.out, timeline(l, c.color())) })
 	var results []stories.Result
@@ -124,6 +117,27 @@ func play(ctx context.Context, c *cli, s *stack.Stack, workload string) ([]stori
 		}
 	}
 	return results, nil
+}
+
+// dialAll connects to the services of a stack.
+func dialAll(a stack.Addresses) (conns stories.Conns, closeAll func(), err error) {
+	var open []*grpc.ClientConn
+	closeAll = func() {
+		for _, cc := range open {
+			_ = cc.Close()
+		}
+	}
+	for address, conn := range map[string]*grpc.ClientConnInterface{
+		a.Orchestrator: &conns.Orchestrator, a.Hooks: &conns.Hooks, a.Healthcheck: &conns.Healthcheck, a.Alarms: &conns.Alarms,
+	} {
+		cc, err := grpcclient.Dial(grpcclient.Config{Target: address, Name: "demo"})
+		if err != nil {
+			return conns, closeAll, err
+		}
+		open = append(open, cc)
+		*conn = cc
+	}
+	return conns, closeAll, nil
 }
 
 // timeline is one line of what happens.

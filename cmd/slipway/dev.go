@@ -35,8 +35,11 @@ still run are taken up again. To begin anew, stop it and delete the folder.`,
 			defer s.Stop()
 			fmt.Fprintf(c.out, "Slipway runs. Its state is in %s.\n\n", cfg.Dir)
 			for _, line := range [][2]string{
-				{"orchestrator", s.Addresses.Orchestrator}, {"hooks", s.Addresses.Hooks}, {"healthcheck", s.Addresses.Healthcheck},
-				{"alarms", s.Addresses.Alarms}, {"proxy (control)", s.Addresses.Proxy},
+				{"orchestrator", s.Addresses.Orchestrator},
+				{"hooks", s.Addresses.Hooks},
+				{"healthcheck", s.Addresses.Healthcheck},
+				{"alarms", s.Addresses.Alarms},
+				{"proxy (control)", s.Addresses.Proxy},
 			} {
 				fmt.Fprintf(c.out, "  %-16s %s\n", line[0], line[1])
 			}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/slipway-deploy/slipway/platform/grpcclient"
@@ -38,8 +39,8 @@ func DefaultAddresses() Addresses {
 
 // AnyAddresses lets every service choose a free port.
 func AnyAddresses() Addresses {
-	const any = "127.0.0.1:0"
-	return Addresses{any, any, any, any, any}
+	const free = "127.0.0.1:0"
+	return Addresses{free, free, free, free, free}
 }
 
 // Stack is a running system.
@@ -150,8 +151,8 @@ func (s *Stack) onStop(f func(context.Context)) { s.stops = append(s.stops, f) }
 func (s *Stack) Stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	for i := len(s.stops) - 1; i >= 0; i-- {
-		s.stops[i](ctx)
+	for _, stop := range slices.Backward(s.stops) {
+		stop(ctx)
 	}
 	s.stops = nil
 }

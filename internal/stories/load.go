@@ -14,7 +14,6 @@ import (
 type load struct {
 	sent, lost, failed atomic.Int64 // lost: no answer, or the data plane's own 5xx; failed: the application's 5xx
 	mu                 sync.Mutex
-	byVersion          map[string]int64
 	lastLoss           string
 	stop               context.CancelFunc
 	done               sync.WaitGroup
@@ -25,13 +24,9 @@ const requestTimeout = 10 * time.Second
 // startLoad begins; each client reuses its connection, as real clients do.
 func startLoad(address string, clients int) *load {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &load{byVersion: map[string]int64{}, stop: stop}
+	l := &load{stop: stop}
 	for range clients {
-		l.done.Add(1)
-		go func() {
-			defer l.done.Done()
-			l.client(ctx, "http://"+address+"/")
-		}()
+		l.done.Go(func() { l.client(ctx, "http://"+address+"/") })
 	}
 	return l
 }
@@ -55,7 +50,12 @@ func (l *load) client(ctx context.Context, url string) {
 // request is never cut short by the end of the load: what was sent is counted.
 func (l *load) request(client *http.Client, url string) {
 	l.sent.Add(1)
-	resp, err := client.Get(url)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+	if err != nil {
+		l.lose(err.Error())
+		return
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		l.lose(err.Error())
 		return
@@ -69,12 +69,6 @@ func (l *load) request(client *http.Client, url string) {
 		l.lose(resp.Status + ": " + string(body))
 	case resp.StatusCode >= 500:
 		l.failed.Add(1)
-	default:
-		var answer struct{ Version string }
-		_ = json.Unmarshal(body, &answer) // an answer without a version counts under ""
-		l.mu.Lock()
-		l.byVersion[answer.Version]++
-		l.mu.Unlock()
 	}
 }
 
@@ -83,15 +77,6 @@ func (l *load) lose(why string) {
 	l.mu.Lock()
 	l.lastLoss = why
 	l.mu.Unlock()
-}
-
-// versions returns how many answers each version gave since the last call.
-func (l *load) versions() map[string]int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	seen := l.byVersion
-	l.byVersion = map[string]int64{}
-	return seen
 }
 
 func (l *load) end() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -92,12 +93,12 @@ func (p *player) finish() {
 	}
 }
 
-func (p *player) say(kind, format string, args ...any) {
+func (p *player) say(format string, args ...any) {
 	offset := time.Duration(0)
 	if !p.began.IsZero() {
 		offset = time.Since(p.began)
 	}
-	p.Say(Line{Story: p.name, Offset: offset, Kind: kind, Text: fmt.Sprintf(format, args...)})
+	p.Say(Line{Story: p.name, Offset: offset, Text: fmt.Sprintf(format, args...)})
 }
 
 // register registers a version of the workload and returns its task definition.
@@ -155,7 +156,7 @@ func (p *player) createService(ctx context.Context, tasks int32, config *orchest
 	if first.GetState() != orchestratorpb.Deployment_STATE_SUCCESSFUL {
 		return fmt.Errorf("the first deployment ended %s: %s", first.GetState(), first.GetReason())
 	}
-	p.say("", "%d tasks of v1 are live on http://%s; load begins", tasks, p.production)
+	p.say("%d tasks of v1 are live on http://%s; load begins", tasks, p.production)
 	p.load = startLoad(p.production, p.Clients)
 	return nil
 }
@@ -163,7 +164,6 @@ func (p *player) createService(ctx context.Context, tasks int32, config *orchest
 // deploy begins a deployment and follows it to its end.
 func (p *player) deploy(ctx context.Context, definition string) (*orchestratorpb.Deployment, []*orchestratorpb.Event, error) {
 	p.began = time.Now()
-	p.load.versions()
 	created, err := p.Deployments.CreateDeployment(ctx, &orchestratorpb.CreateDeploymentRequest{Service: p.name, TaskDefinition: definition})
 	if err != nil {
 		return nil, nil, fmt.Errorf("create deployment: %w", err)
@@ -183,13 +183,10 @@ func (p *player) deploy(ctx context.Context, definition string) (*orchestratorpb
 	return d, events, nil
 }
 
-// tell prints an event with the share of answers that each version gave lately.
+// tell prints an event.
 func (p *player) tell(e *orchestratorpb.Event) {
 	kind := e.GetType().String()[len("TYPE_"):]
 	text := e.GetReason()
-	if e.GetName() == "TRAFFIC_SHIFTED" || e.GetName() == "SERVICE_DEPLOYMENT_COMPLETED" {
-		p.load.versions() // count from here on
-	}
 	if stage := e.GetDetail()["lifecycleStage"]; stage != "" && e.GetName() == "LIFECYCLE_STAGE_STARTED" {
 		text = "-> " + stage
 	}
@@ -230,11 +227,11 @@ const resumeDelay = 100 * time.Millisecond
 
 // waitsFor says what a deployment that did not end waited for.
 func waitsFor(d *orchestratorpb.Deployment) string {
-	text := d.GetState().String() + " " + d.GetLifecycleStage().String()
+	text := []string{d.GetState().String() + " " + d.GetLifecycleStage().String()}
 	for _, c := range d.GetConditions() {
-		text += "; waits for " + c.GetMessage()
+		text = append(text, "waits for "+c.GetMessage())
 	}
-	return text
+	return strings.Join(text, "; ")
 }
 
 func (p *player) record(d *orchestratorpb.Deployment, events []*orchestratorpb.Event) {

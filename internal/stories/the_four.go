@@ -14,13 +14,12 @@ import (
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 )
 
-func percent(n int32) *int32 { return &n }
-
 func rolling() Story {
-	return Story{Name: "rolling", Says: "v1 -> v2 of a 4-task service, minimum healthy 100 %, maximum 200 %", play: func(ctx context.Context, p *player) error {
+	const says = "v1 -> v2 of a 4-task service, minimum healthy 100 %, maximum 200 %"
+	return Story{Name: "rolling", Says: says, play: func(ctx context.Context, p *player) error {
 		err := p.createService(ctx, 4, &orchestratorpb.DeploymentConfiguration{
 			Strategy:              orchestratorpb.DeploymentConfiguration_STRATEGY_ROLLING,
-			MinimumHealthyPercent: percent(100), MaximumPercent: percent(200),
+			MinimumHealthyPercent: new(int32(100)), MaximumPercent: new(int32(200)),
 		})
 		if err != nil {
 			return err
@@ -51,12 +50,13 @@ func (p *player) onlyAnswers(ctx context.Context, want string) error {
 			return fmt.Errorf("%s answered where %s should", got, want)
 		}
 	}
-	p.say("", "all requests are answered by %s", want)
+	p.say("all requests are answered by %s", want)
 	return nil
 }
 
 func blueGreen() Story {
-	return Story{Name: "blue-green", Says: "a hook tests green through the test listener, then all traffic moves, bakes, and blue is terminated", play: func(ctx context.Context, p *player) error {
+	const says = "a hook tests green through the test listener, then all traffic moves, bakes, and blue is terminated"
+	return Story{Name: "blue-green", Says: says, play: func(ctx context.Context, p *player) error {
 		calls := newHookHandler(p)
 		stop, err := calls.serve()
 		if err != nil {
@@ -74,8 +74,8 @@ func blueGreen() Story {
 		err = p.createService(ctx, 2, &orchestratorpb.DeploymentConfiguration{
 			Strategy: orchestratorpb.DeploymentConfiguration_STRATEGY_BLUE_GREEN, BakeTime: durationpb.New(3 * time.Second),
 			LifecycleHooks: []*orchestratorpb.LifecycleHook{
-				{Hook: p.name + "-pre-traffic", LifecycleStages: []orchestratorpb.LifecycleStage{orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_POST_TEST_TRAFFIC_SHIFT}, Timeout: durationpb.New(time.Minute)},
-				{Hook: p.name + "-post-traffic", LifecycleStages: []orchestratorpb.LifecycleStage{orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_POST_PRODUCTION_TRAFFIC_SHIFT}, Timeout: durationpb.New(time.Minute)},
+				hookAt(p.name+"-pre-traffic", orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_POST_TEST_TRAFFIC_SHIFT),
+				hookAt(p.name+"-post-traffic", orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_POST_PRODUCTION_TRAFFIC_SHIFT),
 			},
 		})
 		if err != nil {
@@ -103,6 +103,10 @@ func blueGreen() Story {
 	}}
 }
 
+func hookAt(hook string, stage orchestratorpb.LifecycleStage) *orchestratorpb.LifecycleHook {
+	return &orchestratorpb.LifecycleHook{Hook: hook, LifecycleStages: []orchestratorpb.LifecycleStage{stage}, Timeout: durationpb.New(time.Minute)}
+}
+
 // oneTaskSet makes sure that the old revision is gone.
 func (p *player) oneTaskSet(ctx context.Context, tasks int32) error {
 	got, err := p.Services.GetService(ctx, &orchestratorpb.GetServiceRequest{Service: p.name})
@@ -116,7 +120,8 @@ func (p *player) oneTaskSet(ctx context.Context, tasks int32) error {
 }
 
 func canary() Story {
-	return Story{Name: "canary", Says: "10 -> 50 -> 100 % of a version that fails some requests; the alarm on its 5xx rolls it back", play: func(ctx context.Context, p *player) error {
+	const says = "10 -> 50 -> 100 % of a version that fails some requests; the alarm on its 5xx rolls it back"
+	return Story{Name: "canary", Says: says, play: func(ctx context.Context, p *player) error {
 		_, err := p.Alarms.PutMetricAlarm(ctx, &alarmspb.PutMetricAlarmRequest{Alarm: &alarmspb.MetricAlarm{
 			Name: p.name + "-5xx", Namespace: "AWS/ApplicationELB", MetricName: "HTTPCode_Target_5XX_Count",
 			Dimensions: []*alarmspb.Dimension{{Name: "LoadBalancer", Value: "default/" + p.name}, {Name: "TargetGroup", Value: p.name + "-b"}},
@@ -153,7 +158,8 @@ func canary() Story {
 }
 
 func circuitBreaker() Story {
-	return Story{Name: "circuit-breaker", Says: "a version that exits at once: 1/3, 2/3, 3/3, FAILED, back to the last COMPLETED revision", play: func(ctx context.Context, p *player) error {
+	const says = "a version that exits at once: 1/3, 2/3, 3/3, FAILED, back to the last COMPLETED revision"
+	return Story{Name: "circuit-breaker", Says: says, play: func(ctx context.Context, p *player) error {
 		err := p.createService(ctx, 4, &orchestratorpb.DeploymentConfiguration{
 			Strategy:                 orchestratorpb.DeploymentConfiguration_STRATEGY_ROLLING,
 			DeploymentCircuitBreaker: &orchestratorpb.DeploymentCircuitBreaker{Enable: true, Rollback: true},
@@ -198,15 +204,15 @@ func counted(events []*orchestratorpb.Event, want ...string) error {
 // hookHandler is a user's handler: it looks at green through the test listener before traffic moves, and at production after.
 type hookHandler struct {
 	hookspb.UnimplementedHookHandlerServiceServer
-	p        *player
-	address  string
-	old, new string
-	answered map[string]bool
+	p             *player
+	address       string
+	before, after string
+	answered      map[string]bool
 }
 
 func newHookHandler(p *player) *hookHandler { return &hookHandler{p: p, answered: map[string]bool{}} }
 
-func (h *hookHandler) expect(old, new string) { h.old, h.new = old, new }
+func (h *hookHandler) expect(before, after string) { h.before, h.after = before, after }
 
 func (h *hookHandler) serve() (stop func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -222,23 +228,23 @@ func (h *hookHandler) serve() (stop func(), err error) {
 
 // HandleHook answers SUCCEEDED only if the listeners serve what they should at this stage.
 func (h *hookHandler) HandleHook(ctx context.Context, req *hookspb.HandleHookRequest) (*hookspb.HandleHookResponse, error) {
-	if h.new == "" { // the first deployment: nothing to compare with
+	if h.after == "" { // the first deployment: nothing to compare with
 		return &hookspb.HandleHookResponse{HookStatus: hookspb.HookStatus_HOOK_STATUS_SUCCEEDED}, nil
 	}
 	production, err := version(ctx, h.p.production)
 	if err != nil {
 		return h.fail(err.Error())
 	}
-	want := h.new
+	want := h.after
 	if req.GetLifecycleStage() == "POST_TEST_TRAFFIC_SHIFT" {
-		want = h.old
+		want = h.before
 		test, err := version(ctx, h.p.test)
-		if err != nil || test != h.new {
-			return h.fail(fmt.Sprintf("the test listener answers %q (%v), want %s", test, err, h.new))
+		if err != nil || test != h.after {
+			return h.fail(fmt.Sprintf("the test listener answers %q (%v), want %s", test, err, h.after))
 		}
-		h.p.say("", "hook: green answers %s on the test listener, production still %s", test, production)
+		h.p.say("hook: green answers %s on the test listener, production still %s", test, production)
 	} else {
-		h.p.say("", "hook: production answers %s", production)
+		h.p.say("hook: production answers %s", production)
 	}
 	if production != want {
 		return h.fail(fmt.Sprintf("the production listener answers %s, want %s", production, want))

@@ -15,6 +15,8 @@ import (
 	"github.com/slipway-deploy/slipway/services/healthcheck/app"
 )
 
+var version = "dev" // set by the linker
+
 const stopTimeout = 10 * time.Second
 
 func main() {
@@ -26,6 +28,7 @@ func main() {
 
 func run() error {
 	cfg := app.Default()
+	cfg.Version = version
 	if err := config.Load("slipway-healthcheck", os.Args[1:], &cfg); err != nil {
 		return err
 	}

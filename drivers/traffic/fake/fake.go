@@ -122,14 +122,18 @@ func (f *Fake) Watch(ctx context.Context, report func(traffic.Update)) error {
 	for {
 		changes, err := w.sub.Next(ctx)
 		if err != nil { // of ctx or of BreakWatches
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			return w.broken
+			return f.whyBroken(w)
 		}
 		u := traffic.Update{Snapshot: changes.Snapshot, Removed: slices.Sorted(slices.Values(changes.Deleted))}
 		u.Services = slices.SortedFunc(maps.Values(changes.Set), func(a, b traffic.Applied) int { return cmp.Compare(a.Service, b.Service) })
 		report(u)
 	}
+}
+
+func (f *Fake) whyBroken(w *watcher) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return w.broken
 }
 
 // watcher is a running Watch.
@@ -173,11 +177,15 @@ func (f *Fake) conflict(routes traffic.Routes) error {
 	for _, l := range routes.Listeners {
 		taken := f.taken[l.Address]
 		for name, other := range f.services {
-			taken = taken || name != routes.Service && slices.ContainsFunc(other.routes.Listeners, func(o traffic.Listener) bool { return o.Address == l.Address })
+			taken = taken || (name != routes.Service && other.listens(l.Address))
 		}
 		if taken {
 			return problem.New(problem.FailedPrecondition, "LISTENER_ADDRESS_IN_USE", "%s is in use", l.Address).With("address", l.Address)
 		}
 	}
 	return nil
+}
+
+func (s *service) listens(address string) bool {
+	return slices.ContainsFunc(s.routes.Listeners, func(l traffic.Listener) bool { return l.Address == address })
 }

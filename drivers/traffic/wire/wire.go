@@ -47,7 +47,9 @@ func Routes(pb *trafficpb.Routes) traffic.Routes {
 	for _, g := range pb.GetTargetGroups() {
 		group := traffic.TargetGroup{Name: g.GetName(), Protocol: protocol(g.GetProtocol()), Algorithm: algorithm(g.GetAlgorithm())}
 		for _, t := range g.GetTargets() {
-			group.Targets = append(group.Targets, traffic.Target{ID: t.GetId(), Address: t.GetAddress(), Draining: t.GetDraining(), DrainTime: timeOf(t.GetDrainTime())})
+			group.Targets = append(group.Targets, traffic.Target{
+				ID: t.GetId(), Address: t.GetAddress(), Draining: t.GetDraining(), DrainTime: timeOf(t.GetDrainTime()),
+			})
 		}
 		r.TargetGroups = append(r.TargetGroups, group)
 	}

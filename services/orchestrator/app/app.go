@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -131,8 +132,8 @@ func (a *App) Addr() string { return a.server.Addr() }
 func (a *App) onClose(f func()) { a.cleanup = append(a.cleanup, f) }
 
 func (a *App) close() {
-	for i := len(a.cleanup) - 1; i >= 0; i-- {
-		a.cleanup[i]()
+	for _, clean := range slices.Backward(a.cleanup) {
+		clean()
 	}
 	a.cleanup = nil
 }

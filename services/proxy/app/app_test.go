@@ -166,7 +166,7 @@ func TestABadConfigurationIsToldAsAWhole(t *testing.T) {
 
 func TestTheSettingsHaveFlags(t *testing.T) {
 	cfg := Default()
-	err := config.Load("slipway-proxy", []string{"-routes-dir", "/tmp/routes", "-insecure-listeners", "-response-header-timeout", "5s", "-alarms-target="}, &cfg)
+	err := config.Load("slipway-proxy", []string{"-routes-dir", "/tmp/routes", "-insecure-listeners", "-response-timeout", "5s", "-alarms-target="}, &cfg)
 	if err != nil || cfg.RoutesFile != "/tmp/routes" || !cfg.InsecureListeners || cfg.ResponseHeaderTimeout != 5*time.Second || cfg.Alarms.Target != "" || cfg.DialTimeout != 2*time.Second {
 		t.Errorf("got %+v, %v", cfg, err)
 	}

@@ -11,20 +11,23 @@ import (
 
 // Config says where the proxy is controlled, where it keeps its routes and whom it tells its metrics.
 type Config struct {
-	Listen            grpcserver.Config `flag:"" env:""`
-	RoutesFile        string            `flag:"routes-dir" env:"SLIPWAY_ROUTES_DIR" default:"/var/lib/slipway/proxy" help:"folder of the last good routes"`
-	InsecureListeners bool              `flag:"insecure-listeners" env:"SLIPWAY_INSECURE_LISTENERS" help:"let listeners of services be reached by other machines; they speak plain HTTP"`
+	Listen     grpcserver.Config `flag:"" env:""`
+	RoutesFile string            `flag:"routes-dir" env:"SLIPWAY_ROUTES_DIR" default:"/var/lib/slipway/proxy" help:"folder of the last good routes"`
+	// InsecureListeners allows listeners that other machines can reach.
+	InsecureListeners bool              `flag:"insecure-listeners" env:"SLIPWAY_INSECURE_LISTENERS" help:"allow listeners, which speak plain HTTP, on any address"`
 	Alarms            grpcclient.Config `flag:"alarms" env:"SLIPWAY_ALARMS"`
 	MetricsPeriod     time.Duration     `flag:"metrics-period" env:"SLIPWAY_METRICS_PERIOD" default:"1s" help:"how often request metrics are pushed to alarms"`
 	MetricsAddr       string            `flag:"metrics" env:"SLIPWAY_METRICS" help:"address to serve /metrics on; empty serves none"`
 
-	DialTimeout           time.Duration `flag:"dial-timeout" env:"SLIPWAY_DIAL_TIMEOUT" default:"2s" help:"for a connection to a target"`
-	ResponseHeaderTimeout time.Duration `flag:"response-header-timeout" env:"SLIPWAY_RESPONSE_HEADER_TIMEOUT" default:"60s" help:"for a target's answer after the request was sent; not for GRPC target groups; negative for none"`
-	TargetIdleTimeout     time.Duration `flag:"target-idle-timeout" env:"SLIPWAY_TARGET_IDLE_TIMEOUT" default:"4s" help:"after which an unused connection to a target is closed; keep it below the targets' own"`
-	ClientIdleTimeout     time.Duration `flag:"client-idle-timeout" env:"SLIPWAY_CLIENT_IDLE_TIMEOUT" default:"6m" help:"after which an unused connection of a client is closed"`
-	ReadHeaderTimeout     time.Duration `flag:"read-header-timeout" env:"SLIPWAY_READ_HEADER_TIMEOUT" default:"10s" help:"for a client to send a request's header"`
-	MaxHeaderBytes        int           `flag:"max-header-bytes" env:"SLIPWAY_MAX_HEADER_BYTES" default:"65536" help:"the longest request header"`
-	Version               string        `flag:"-"`
+	DialTimeout time.Duration `flag:"dial-timeout" env:"SLIPWAY_DIAL_TIMEOUT" default:"2s" help:"for a connection to a target"`
+	// ResponseHeaderTimeout does not hold for GRPC target groups: calls have deadlines.
+	ResponseHeaderTimeout time.Duration `flag:"response-timeout" env:"SLIPWAY_RESPONSE_TIMEOUT" default:"60s" help:"for a target to answer; negative for none"`
+	// TargetIdleTimeout should be below the targets' own, or a request may meet a connection that is being closed.
+	TargetIdleTimeout time.Duration `flag:"target-idle" env:"SLIPWAY_TARGET_IDLE" default:"4s" help:"for an unused connection to a target"`
+	ClientIdleTimeout time.Duration `flag:"client-idle" env:"SLIPWAY_CLIENT_IDLE" default:"6m" help:"for a client's unused connection"`
+	ReadHeaderTimeout time.Duration `flag:"header-timeout" env:"SLIPWAY_HEADER_TIMEOUT" default:"10s" help:"for a client's request header"`
+	MaxHeaderBytes    int           `flag:"max-header-bytes" env:"SLIPWAY_MAX_HEADER_BYTES" default:"65536" help:"the longest request header"`
+	Version           string        `flag:"-"`
 }
 
 // Default is the configuration with the usual addresses.
@@ -50,8 +53,8 @@ func (c Config) Validate() error {
 	want(c.RoutesFile != "", "routes-dir: is needed")
 	want(c.MetricsPeriod >= 100*time.Millisecond, "metrics-period: must be at least 100ms, is %s", c.MetricsPeriod)
 	for name, d := range map[string]time.Duration{
-		"dial-timeout": c.DialTimeout, "target-idle-timeout": c.TargetIdleTimeout,
-		"client-idle-timeout": c.ClientIdleTimeout, "read-header-timeout": c.ReadHeaderTimeout,
+		"dial-timeout": c.DialTimeout, "target-idle": c.TargetIdleTimeout,
+		"client-idle": c.ClientIdleTimeout, "header-timeout": c.ReadHeaderTimeout,
 	} {
 		want(d >= 0, "%s: must not be negative, is %s", name, d)
 	}

@@ -90,8 +90,9 @@ func TestKillingTheProxyNeverLosesItsRoutes(t *testing.T) {
 	for n := range kills {
 		c := startChild(t, dir)
 		driver := driveOnce(t, c.address)
-		if got := generation(t, driver); got < confirmed {
-			t.Fatalf("after kill %d generation %d is in force, %d was confirmed; log:\n%s", n, got, confirmed, c.log)
+		found := generation(t, driver)
+		if found < confirmed {
+			t.Fatalf("after kill %d generation %d is in force, %d was confirmed; log:\n%s", n, found, confirmed, c.log)
 		}
 		if confirmed > 0 {
 			if err := expect(http.DefaultClient, http.MethodGet, "http://"+listen, nil, "ok"); err != nil {
@@ -103,7 +104,7 @@ func TestKillingTheProxyNeverLosesItsRoutes(t *testing.T) {
 			defer close(killed)
 			_ = c.cmd.Process.Kill()
 		})
-		confirmed = max(confirmed, applyUntilKilled(driver, max(confirmed, generation(t, driver)), listen, web))
+		confirmed = max(confirmed, applyUntilKilled(driver, found, listen, web))
 		<-killed
 		_ = c.cmd.Wait()
 	}

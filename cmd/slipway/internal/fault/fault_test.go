@@ -35,32 +35,45 @@ func TestErrorsBecomeSentencesAndCodes(t *testing.T) {
 		want []string
 	}{
 		{"refused connection", unavailable(dial), Unreachable, []string{
-			`error: cannot reach the orchestrator at 127.0.0.1:7001: connection refused; start it with "slipway dev" or set --orchestrator`}},
+			`error: cannot reach the orchestrator at 127.0.0.1:7001: connection refused; start it with "slipway dev" or set --orchestrator`,
+		}},
 		{"no such host", unavailable(`connection error: desc = "transport: Error while dialing: dial tcp: lookup nowhere: no such host"`), Unreachable, []string{
-			`error: cannot reach the orchestrator at 127.0.0.1:7001: dial tcp: lookup nowhere: no such host; start it with "slipway dev" or set --orchestrator`}},
+			`error: cannot reach the orchestrator at 127.0.0.1:7001: dial tcp: lookup nowhere: no such host; start it with "slipway dev" or set --orchestrator`,
+		}},
 		{"no gRPC there", unavailable(`connection error: desc = "error reading server preface: EOF"`), Unreachable, []string{
-			`error: cannot reach the orchestrator at 127.0.0.1:7001: error reading server preface: EOF; is it a gRPC server, and does it want TLS (--tls-ca)?`}},
+			`error: cannot reach the orchestrator at 127.0.0.1:7001: error reading server preface: EOF; is it a gRPC server, and does it want TLS (--tls-ca)?`,
+		}},
 		{"a connection that ends", unavailable("error reading from server: EOF"), Unreachable, []string{
-			"error: cannot reach the orchestrator at 127.0.0.1:7001: it closed the connection"}},
+			"error: cannot reach the orchestrator at 127.0.0.1:7001: it closed the connection",
+		}},
 		{"no TLS there", unavailable(`connection error: desc = "transport: authentication handshake failed: tls: first record does not look like a TLS handshake"`), Unreachable, []string{
-			`error: cannot reach the orchestrator at 127.0.0.1:7001: tls: first record does not look like a TLS handshake; it speaks no TLS: set --insecure, and no --tls-ca`}},
+			`error: cannot reach the orchestrator at 127.0.0.1:7001: tls: first record does not look like a TLS handshake; it speaks no TLS: set --insecure, and no --tls-ca`,
+		}},
 		{"what the service says about another", problem.New(problem.Unavailable, "DATABASE_UNAVAILABLE", "the database cannot be reached"), Unreachable, []string{
-			"error: the database cannot be reached"}},
+			"error: the database cannot be reached",
+		}},
 		{"one field", problem.Invalid("service.desired_count", "must be at most %d", 10000), Refused, []string{
-			"error: service.desired_count: must be at most 10000"}},
+			"error: service.desired_count: must be at most 10000",
+		}},
 		{"two fields", problem.Violated(problem.Violation{Field: "a", Rule: "b"}, problem.Violation{Field: "c", Rule: "d"}), Refused, []string{
-			"error: the request is not valid:", "  a: b", "  c: d"}},
+			"error: the request is not valid:", "  a: b", "  c: d",
+		}},
 		{"a deployment at work", problem.New(problem.FailedPrecondition, "DEPLOYMENT_IN_PROGRESS", "deployment d-3 is at work").With("deployment", "d-3"), Refused, []string{
-			`error: deployment d-3 is at work; follow it with "slipway watch d-3", stop it with "slipway stop d-3", or put this one in its place with --supersede`}},
+			`error: deployment d-3 is at work; follow it with "slipway watch d-3", stop it with "slipway stop d-3", or put this one in its place with --supersede`,
+		}},
 		{"no token", fmt.Errorf("create: %w", problem.New(problem.Unauthenticated, "UNAUTHENTICATED", "the token is missing")), Refused, []string{
-			"error: the token is missing; set --token or SLIPWAY_TOKEN"}},
+			"error: the token is missing; set --token or SLIPWAY_TOKEN",
+		}},
 		{"time out", problem.New(problem.DeadlineExceeded, "", "context deadline exceeded"), TimedOut, []string{
-			"error: no answer within 30s; give it longer with --timeout"}},
+			"error: no answer within 30s; give it longer with --timeout",
+		}},
 		{"unknown method", problem.New(problem.FailedPrecondition, "", "unknown service x").Wrap(carrier{status.New(codes.Unimplemented, "unknown service x")}), Refused, []string{
-			"error: unknown service x; is it the right service, and of the version of this command?"}},
+			"error: unknown service x; is it the right service, and of the version of this command?",
+		}},
 		{"escape sequences", problem.New(problem.Internal, "", "bad\x1b[2J\nluck"), Unreachable, []string{"error: bad[2J luck"}},
 		{"usage", &Usage{Command: "slipway deploy", Cause: errors.New("unknown flag: --x")}, Refused, []string{
-			`error: unknown flag: --x; see "slipway deploy --help"`}},
+			`error: unknown flag: --x; see "slipway deploy --help"`,
+		}},
 		{"exit that said all", &Exit{Code: Failed}, Failed, nil},
 		{"exit with text", &Exit{Code: TimedOut, Text: "it goes on"}, TimedOut, []string{"it goes on"}},
 		{"Ctrl-C", fmt.Errorf("list: %w", context.Canceled), Interrupted, []string{"error: list: context canceled"}},

@@ -41,8 +41,16 @@ type detail struct {
 // details goes from all to least. Render takes the first that fits.
 func details() []detail {
 	return []detail{
-		{10, true, true}, {6, true, true}, {4, true, true}, {4, true, false},
-		{8, false, true}, {5, false, true}, {3, false, true}, {5, false, false}, {3, false, false}, {1, false, false},
+		{10, true, true},
+		{6, true, true},
+		{4, true, true},
+		{4, true, false},
+		{8, false, true},
+		{5, false, true},
+		{3, false, true},
+		{5, false, false},
+		{3, false, false},
+		{1, false, false},
 	}
 }
 

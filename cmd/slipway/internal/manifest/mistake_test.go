@@ -8,20 +8,28 @@ import (
 func TestMistakesNamePlaceAndMend(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, file, text, want string }{
-		{"unknown field", "web.yaml", "# c\nservice:\n  name: web\n  taskDefinition: web\n\n  loadBalancer: {targetGroup: a}\n  desiredCout: 2\n",
-			`web.yaml:7:3: unknown field "desiredCout" in service; did you mean "desiredCount"?`},
-		{"unknown field below", "web.yaml", "service:\n  deploymentConfiguration:\n    canaryConfiguration:\n      percent: 2\n",
-			`web.yaml:4:7: unknown field "percent" in service.deploymentConfiguration.canaryConfiguration; it may be one of canaryPercent, canaryBakeTime`},
-		{"unknown field in a list", "t.yaml", "taskDefinition:\n  containerDefinitions:\n  - name: a\n  - nme: b\n",
-			`t.yaml:4:5: unknown field "nme" in taskDefinition.containerDefinitions[1]; did you mean "name"?`},
+		{
+			"unknown field", "web.yaml", "# c\nservice:\n  name: web\n  taskDefinition: web\n\n  loadBalancer: {targetGroup: a}\n  desiredCout: 2\n",
+			`web.yaml:7:3: unknown field "desiredCout" in service; did you mean "desiredCount"?`,
+		},
+		{
+			"unknown field below", "web.yaml", "service:\n  deploymentConfiguration:\n    canaryConfiguration:\n      percent: 2\n",
+			`web.yaml:4:7: unknown field "percent" in service.deploymentConfiguration.canaryConfiguration; it may be one of canaryPercent, canaryBakeTime`,
+		},
+		{
+			"unknown field in a list", "t.yaml", "taskDefinition:\n  containerDefinitions:\n  - name: a\n  - nme: b\n",
+			`t.yaml:4:5: unknown field "nme" in taskDefinition.containerDefinitions[1]; did you mean "name"?`,
+		},
 		{"unknown kind", "a.yaml", "services: {name: web}", `a.yaml:1:1: unknown field "services" in the document; did you mean "service"?`},
 		{"two kinds", "a.yaml", "service: {name: web}\ncluster: {name: c}", `a.yaml:2:1: service and cluster in one document; put them into two, with "---" between them`},
 		{"no object", "a.yaml", "- 1", "a.yaml:1:1: a document must be an object with one of the keys alarm, cluster, "},
 		{"text for a number", "a.yaml", "service:\n  desiredCount: two", `a.yaml:2:17: service.desiredCount must be a whole number from -2147483648 to 2147483647, not the string "two"`},
 		{"half a number", "a.yaml", "service: {desiredCount: 2.5}", `a.yaml:1:25: service.desiredCount must be a whole number from -2147483648 to 2147483647, not 2.5`},
 		{"too large", "a.yaml", "service: {desiredCount: 3000000000}", "must be a whole number from -2147483648 to 2147483647, not 3000000000"},
-		{"number for text", "a.yaml", "taskDefinition: {containerDefinitions: [{environment: [{name: PORT, value: 8080}]}]}",
-			`a.yaml:1:76: taskDefinition.containerDefinitions[0].environment[0].value must be a string, not 8080; put it in quotes: "8080"`},
+		{
+			"number for text", "a.yaml", "taskDefinition: {containerDefinitions: [{environment: [{name: PORT, value: 8080}]}]}",
+			`a.yaml:1:76: taskDefinition.containerDefinitions[0].environment[0].value must be a string, not 8080; put it in quotes: "8080"`,
+		},
 		{"text for a switch", "a.yaml", "service: {deploymentConfiguration: {alarms: {enable: on}}}", `enable must be true or false, not the string "on"`},
 		{"enum", "a.yaml", "service: {deploymentConfiguration: {strategy: ROLING}}", `strategy has no value "ROLING"; did you mean "ROLLING"?`},
 		{"enum in lower case", "a.yaml", "service: {deploymentConfiguration: {strategy: canary}}", `strategy has no value "canary"; did you mean "CANARY"?`},

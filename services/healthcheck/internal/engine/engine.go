@@ -1,12 +1,15 @@
-// Package engine checks targets: the wheel says when, a bounded number of workers probe, package verdict decides, the
-// store keeps and the hub publishes. When Postgres is away, probing and publishing go on in memory and saves are made up
-// for later.
+// Package engine checks targets: the wheel says when, workers probe, package verdict decides, the store keeps and the hub
+// publishes. When Postgres is away, probing and publishing go on in memory and saves are made up for later.
+//
+// What the API changes goes through Commit: first the transaction, then memory, one call at a time, so that memory follows the
+// database in the order of commits.
 package engine
 
 import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slipway-deploy/slipway/platform/watch"
@@ -18,129 +21,102 @@ import (
 // Key names a target.
 type Key struct{ Group, ID string }
 
-const (
-	workers      = 512 // probes at once
-	flushPeriod  = 200 * time.Millisecond
-	flushTimeout = 5 * time.Second
-	flushBatch   = 5000
-)
+const defaultWorkers = 4096
+
+// Config is what an engine works with.
+type Config struct {
+	Store   *store.Store
+	Log     *slog.Logger
+	Groups  func(context.Context) (map[string]verdict.Check, error) // how the targets of every group are checked, from the store
+	Metrics Metrics
+	Workers int // checks at once; 0 means 4096
+}
 
 // Engine holds every target.
 type Engine struct {
-	store  *store.Store
-	prober *probe.Prober
-	log    *slog.Logger
-	hub    *watch.Hub[Key, store.Target]
-	wheel  *wheel
-	slots  chan struct{}
+	store   *store.Store
+	groupsF func(context.Context) (map[string]verdict.Check, error)
+	prober  *probe.Prober
+	log     *slog.Logger
+	hub     *watch.Hub[Key, store.Target]
+	metrics Metrics
+	wheel   *wheel
+	queue   *queue
+	overdue atomic.Int64
+
+	commit chan struct{} // holds one token: who has it may change the database
+	stale  bool          // memory may lack what the database has; who has the token may touch it
 
 	mu      sync.Mutex
 	groups  map[string]verdict.Check
 	targets map[Key]*probed
-	dirty   map[Key]bool
-	stop    context.CancelFunc
-	done    sync.WaitGroup
-	ctx     context.Context
+	dirty   map[Key]bool // to be saved; true: at once
+	expired bool         // a target drained, its row is to be removed
+
+	urgent chan struct{} // wakes the flush
+	stop   context.CancelFunc
+	done   sync.WaitGroup
 }
 
 // probed is a target in memory; Engine.mu guards it.
 type probed struct {
 	target store.Target
+	due    time.Time // of the check that is waited for or under way
+	busy   bool      // in the queue or under way, and so not on the wheel
 	gone   bool
+	warned bool // a save of it was refused and that was logged
 }
 
 // New returns an engine that checks nothing yet.
-func New(s *store.Store, log *slog.Logger) *Engine {
+func New(cfg Config) *Engine {
+	if cfg.Workers == 0 {
+		cfg.Workers = defaultWorkers
+	}
 	return &Engine{
-		store: s, prober: probe.New(), log: log, hub: watch.NewHub[Key, store.Target](), wheel: newWheel(),
-		slots: make(chan struct{}, workers), groups: map[string]verdict.Check{}, targets: map[Key]*probed{}, dirty: map[Key]bool{},
+		store: cfg.Store, groupsF: cfg.Groups, prober: probe.New(), log: cfg.Log, hub: watch.NewHub[Key, store.Target](), metrics: cfg.Metrics,
+		wheel: newWheel(), queue: &queue{limit: cfg.Workers}, commit: make(chan struct{}, 1), stale: true,
+		groups: map[string]verdict.Check{}, targets: map[Key]*probed{}, dirty: map[Key]bool{}, urgent: make(chan struct{}, 1),
 	}
 }
 
 // Start takes up the targets that the store knows, with their states and counts, and begins to check.
-func (e *Engine) Start(ctx context.Context, groups map[string]verdict.Check) error {
-	targets, err := e.store.TargetsAll(ctx)
+func (e *Engine) Start(ctx context.Context) error {
+	if err := e.lock(ctx); err != nil {
+		return err
+	}
+	err := e.refresh(ctx)
+	e.unlock()
 	if err != nil {
 		return err
 	}
-	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
-	for name, check := range groups {
-		e.SetGroup(name, check)
-	}
-	e.Register(targets)
-	e.done.Add(2)
-	go func() { defer e.done.Done(); e.wheel.run(e.ctx, e.fire) }()
-	go func() { defer e.done.Done(); e.flushLoop(e.ctx) }()
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	e.stop = stop
+	e.done.Go(func() { e.wheel.run(running, func(due []*probed) { e.fire(running, due) }) })
+	e.done.Go(func() { e.flushLoop(running) })
 	return nil
 }
 
-// Stop ends checking and saves what is known.
-func (e *Engine) Stop() {
+// Stop ends checking and saves what is known, all of it, until ctx ends. It may be called again, and without Start.
+func (e *Engine) Stop(ctx context.Context) {
 	if e.stop == nil {
 		return
 	}
 	e.stop()
+	e.stop = nil
 	e.done.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	e.flush(ctx)
+	e.flush(ctx, true)
 	e.prober.Close()
 }
 
 // Hub is every target's health as it changes.
 func (e *Engine) Hub() *watch.Hub[Key, store.Target] { return e.hub }
 
-// SetGroup sets how a group's targets are checked.
-func (e *Engine) SetGroup(name string, check verdict.Check) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.groups[name] = check
-}
+// Overdue returns how many checks began later than a tenth of their interval after their time.
+func (e *Engine) Overdue() int64 { return e.overdue.Load() }
 
-// RemoveGroup forgets a group without targets.
-func (e *Engine) RemoveGroup(name string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.groups, name)
-}
-
-// Register takes up targets and checks them at once. A target with the same address and service keeps its health.
-func (e *Engine) Register(targets []store.Target) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for i, t := range targets {
-		key := Key{t.Group, t.ID}
-		if old := e.targets[key]; old != nil {
-			if old.target.Address == t.Address && old.target.Service == t.Service {
-				continue
-			}
-			old.gone = true
-		}
-		p := &probed{target: t}
-		e.targets[key] = p
-		e.hub.Set(key, t)
-		if e.groups[t.Group].Probed() {
-			e.wheel.add(p, time.Duration(i)*time.Millisecond) // thousands at once are spread a little
-		}
-	}
-}
-
-// Deregister ends the checks of targets.
-func (e *Engine) Deregister(group string, ids []string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, id := range ids {
-		key := Key{group, id}
-		if p := e.targets[key]; p != nil {
-			p.gone = true
-			delete(e.targets, key)
-			delete(e.dirty, key)
-			e.hub.Delete(key)
-		}
-	}
-}
-
-// Targets returns a group's targets, or the ones named.
+// Targets returns a group's targets by id.
 func (e *Engine) Targets(group string) map[string]store.Target {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -153,77 +129,19 @@ func (e *Engine) Targets(group string) map[string]store.Target {
 	return found
 }
 
-// Report takes a target's health from outside. It returns false when there is no such target.
-func (e *Engine) Report(group, id string, healthy bool, description string) (store.Target, bool) {
+// Reported returns a target as a report of its health from outside would leave it; Commit and SetHealth make it so. It returns
+// false when there is no such target.
+func (e *Engine) Reported(group, id string, healthy bool, description string) (store.Target, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p := e.targets[Key{group, id}]
 	if p == nil {
 		return store.Target{}, false
 	}
-	e.set(p, verdict.Reported(p.target.Health, healthy, description, now()))
-	return p.target, true
+	target := p.target
+	target.Health = verdict.Reported(target.Health, healthy, description, now())
+	return target, true
 }
 
-// fire probes what is due. A target is not added to the wheel again before its check has ended, so checks of one target
-// never overlap; a slow target holds one worker and delays no other while workers are free.
-func (e *Engine) fire(due []*probed) {
-	for _, p := range due {
-		select {
-		case e.slots <- struct{}{}:
-		case <-e.ctx.Done():
-			return
-		}
-		e.done.Add(1)
-		go func() {
-			defer e.done.Done()
-			defer func() { <-e.slots }()
-			e.check(p)
-		}()
-	}
-}
-
-func (e *Engine) check(p *probed) {
-	e.mu.Lock()
-	check, target, gone := e.groups[p.target.Group], p.target, p.gone
-	e.mu.Unlock()
-	if gone || !check.Probed() {
-		return
-	}
-	began := time.Now()
-	result := e.prober.Probe(e.ctx, check, target.Address)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if p.gone || e.ctx.Err() != nil {
-		return
-	}
-	e.set(p, verdict.Next(check, p.target.Health, result, now()))
-	e.wheel.add(p, e.pause(check, p.target.Health)-time.Since(began))
-}
-
-// pause is the time to the next check. A target that nobody knows the health of yet is looked at more often, so that a new
-// task takes traffic as soon as it can.
-func (e *Engine) pause(check verdict.Check, h verdict.Health) time.Duration {
-	if h.State == verdict.Initial {
-		return min(check.Interval, max(check.Interval/10, initialPause))
-	}
-	return check.Interval
-}
-
-const initialPause = 20 * time.Millisecond
-
-// set takes over a target's health and publishes what people can see of it.
-func (e *Engine) set(p *probed, h verdict.Health) {
-	old := p.target.Health
-	p.target.Health = h
-	key := Key{p.target.Group, p.target.ID}
-	e.dirty[key] = true
-	if old.State != h.State || old.Reason != h.Reason || old.Description != h.Description {
-		e.hub.Set(key, p.target)
-	}
-	if old.State != h.State {
-		e.log.Info("target health", "target_group", key.Group, "target", key.ID, "state", h.State, "reason", h.Description)
-	}
-}
-
-func now() time.Time { return time.Now().UTC() }
+// now is in the database's precision, so that a time is the same after a restart.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

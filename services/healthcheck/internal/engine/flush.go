@@ -2,52 +2,148 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/healthcheck/internal/store"
 )
 
-// flushLoop saves what changed, many targets at once.
+const (
+	flushPeriod  = 200 * time.Millisecond
+	flushTimeout = 5 * time.Second
+	flushBatch   = 2000
+	stopTimeout  = 8 * time.Second
+	prunePeriod  = time.Hour
+	requestsKept = 7 * 24 * time.Hour
+)
+
+// flushLoop saves changes of state at once and counts every flushPeriod, many targets at a time.
 func (e *Engine) flushLoop(ctx context.Context) {
-	ticker := time.NewTicker(flushPeriod)
+	ticker, pruner := time.NewTicker(flushPeriod), time.NewTicker(prunePeriod)
 	defer ticker.Stop()
+	defer pruner.Stop()
 	for {
+		all := false
 		select {
 		case <-ctx.Done():
 			return
+		case <-pruner.C:
+			e.prune(ctx)
+			continue
 		case <-ticker.C:
-			bounded, cancel := context.WithTimeout(ctx, flushTimeout)
-			e.flush(bounded)
-			cancel()
+			all = true
+		case <-e.urgent:
 		}
+		bounded, cancel := context.WithTimeout(ctx, flushTimeout)
+		e.flush(bounded, all)
+		cancel()
 	}
 }
 
-// flush saves the targets that changed since the last save; when that fails they stay to be saved.
-func (e *Engine) flush(ctx context.Context) {
-	batch := e.takeDirty()
-	if len(batch) == 0 {
+func (e *Engine) flushSoon() {
+	select {
+	case e.urgent <- struct{}{}:
+	default: // it is on its way
+	}
+}
+
+func (e *Engine) prune(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	if err := e.store.RequestsPrune(bounded, now().Add(-requestsKept)); err != nil {
+		e.log.Warn("cannot forget old requests", "cause", err)
+	}
+}
+
+// flush saves what changed since the last save, all of it or what is urgent; what cannot be saved now stays to be saved. No
+// target is registered or deregistered meanwhile, so a save never meets another registration of the same name.
+func (e *Engine) flush(ctx context.Context, all bool) {
+	if err := e.lock(ctx); err != nil {
 		return
 	}
-	if err := e.store.HealthUpdate(ctx, batch); err != nil {
-		e.log.Warn("cannot save target health; trying again", "targets", len(batch), "cause", err)
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		for _, t := range batch {
-			if key := (Key{t.Group, t.ID}); e.targets[key] != nil {
-				e.dirty[key] = true
-			}
+	defer e.unlock()
+	if err := e.refresh(ctx); err != nil {
+		e.log.Warn("cannot read the targets; trying again", "cause", err)
+		return
+	}
+	for range e.batches() {
+		batch := e.takeDirty(all)
+		if len(batch) == 0 {
+			break
+		}
+		if err := e.save(ctx, batch); err != nil {
+			e.log.Warn("cannot save target health; trying again", "targets", len(batch), "cause", err)
+			return
+		}
+	}
+	e.expire(ctx)
+}
+
+// save saves a batch. One that the database refuses is split, so that a row it will never take stops no other.
+func (e *Engine) save(ctx context.Context, batch []store.Target) error {
+	err := e.store.HealthUpdate(ctx, batch)
+	switch {
+	case err == nil:
+		return nil
+	case later(ctx, err):
+		e.putBack(batch)
+		return err
+	case len(batch) == 1:
+		e.refused(ctx, batch[0], err)
+		return nil
+	}
+	half := len(batch) / 2
+	if err := e.save(ctx, batch[:half]); err != nil {
+		e.putBack(batch[half:])
+		return err
+	}
+	return e.save(ctx, batch[half:])
+}
+
+// later reports whether the same save may succeed later.
+func later(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, problem.Unavailable) || errors.Is(err, problem.Aborted) ||
+		errors.Is(err, problem.DeadlineExceeded) || errors.Is(err, problem.Canceled)
+}
+
+func (e *Engine) refused(ctx context.Context, t store.Target, err error) {
+	e.metrics.refused(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.targets[Key{t.Group, t.ID}]; p != nil && !p.warned {
+		p.warned = true
+		e.log.Error("the database refuses a target's health", "target_group", t.Group, "target", t.ID, "cause", err)
+	}
+}
+
+func (e *Engine) putBack(batch []store.Target) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, t := range batch {
+		if key := (Key{t.Group, t.ID}); e.targets[key] != nil {
+			e.dirty[key] = e.dirty[key] // kept, with the next counts at the latest
 		}
 	}
 }
 
-func (e *Engine) takeDirty() []store.Target {
+// batches is how many there are to save now; what changes meanwhile is for the next flush.
+func (e *Engine) batches() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return (len(e.dirty) + flushBatch - 1) / flushBatch
+}
+
+func (e *Engine) takeDirty(all bool) []store.Target {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var batch []store.Target
-	for key := range e.dirty {
+	for key, urgent := range e.dirty {
 		if len(batch) == flushBatch {
 			break
+		}
+		if !urgent && !all {
+			continue
 		}
 		delete(e.dirty, key)
 		if p := e.targets[key]; p != nil {
@@ -55,4 +151,21 @@ func (e *Engine) takeDirty() []store.Target {
 		}
 	}
 	return batch
+}
+
+// expire removes the rows of targets that have drained.
+func (e *Engine) expire(ctx context.Context) {
+	e.mu.Lock()
+	expired := e.expired
+	e.expired = false
+	e.mu.Unlock()
+	if !expired {
+		return
+	}
+	if err := e.store.TargetsExpire(ctx, now()); err != nil {
+		e.log.Warn("cannot remove drained targets; trying again", "cause", err)
+		e.mu.Lock()
+		e.expired = true
+		e.mu.Unlock()
+	}
 }

@@ -12,6 +12,7 @@ type wheel struct {
 	tick  time.Duration
 	mu    sync.Mutex
 	slots []map[*probed]int // entry -> rounds left
+	where map[*probed]int   // entry -> slot
 	at    int
 }
 
@@ -21,19 +22,36 @@ const (
 )
 
 func newWheel() *wheel {
-	w := &wheel{tick: wheelTick, slots: make([]map[*probed]int, wheelSlots)}
+	w := &wheel{tick: wheelTick, slots: make([]map[*probed]int, wheelSlots), where: map[*probed]int{}}
 	for i := range w.slots {
 		w.slots[i] = map[*probed]int{}
 	}
 	return w
 }
 
-// add fires the entry once after the delay, on a tick.
+// add fires the entry once after the delay, on a tick. An entry that waits already is moved.
 func (w *wheel) add(p *probed, delay time.Duration) {
 	ticks := max(int((delay+w.tick-1)/w.tick), 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.slots[(w.at+ticks)%len(w.slots)][p] = (ticks - 1) / len(w.slots)
+	w.take(p)
+	slot := (w.at + ticks) % len(w.slots)
+	w.slots[slot][p] = (ticks - 1) / len(w.slots)
+	w.where[p] = slot
+}
+
+// remove takes an entry off; it need not be there.
+func (w *wheel) remove(p *probed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.take(p)
+}
+
+func (w *wheel) take(p *probed) {
+	if slot, ok := w.where[p]; ok {
+		delete(w.slots[slot], p)
+		delete(w.where, p)
+	}
 }
 
 // turn moves on by one tick and returns what is due.
@@ -49,12 +67,13 @@ func (w *wheel) turn() []*probed {
 			continue
 		}
 		delete(slot, p)
+		delete(w.where, p)
 		due = append(due, p)
 	}
 	return due
 }
 
-// run turns the wheel in step with the clock: ticks that came late are made up for.
+// run turns the wheel in step with the clock: ticks that came late are made up for. fire must not block.
 func (w *wheel) run(ctx context.Context, fire func([]*probed)) {
 	ticker := time.NewTicker(w.tick)
 	defer ticker.Stop()

@@ -3,17 +3,11 @@ package grpcapi
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"sort"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
 	"github.com/slipway-deploy/slipway/platform/once"
@@ -49,43 +43,27 @@ func Checks(ctx context.Context, st *store.Store) (map[string]verdict.Check, err
 	}
 }
 
-// CreateTargetGroup creates a target group, or returns the existing one when its definition is the same.
-func (s *Server) CreateTargetGroup(ctx context.Context, req *healthcheckpb.CreateTargetGroupRequest) (resp *healthcheckpb.CreateTargetGroupResponse, err error) {
-	group, check, err := normalized(req.GetTargetGroup())
-	if err != nil {
-		return nil, err
+// commit runs f once for a request id, in a transaction, and then its effect on the engine. A stored answer has no effect.
+func commit[T proto.Message](ctx context.Context, s *Server, method, requestID string, req proto.Message, f func(pgx.Tx) (T, func(), error)) (T, error) {
+	var none, resp T
+	if err := printable("request_id", requestID); err != nil {
+		return none, err
 	}
-	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(group)
-	if err != nil {
-		return nil, err
-	}
-	err = s.Store.InTx(ctx, func(tx pgx.Tx) error {
-		resp, err = once.Do(ctx, tx, "CreateTargetGroup", req.GetRequestId(), req, func() (*healthcheckpb.CreateTargetGroupResponse, error) {
-			row := store.Group{Name: group.GetName(), Definition: body, CreateTime: s.Now()}
-			created, err := s.Store.GroupInsert(ctx, tx, row)
-			if err != nil {
-				return nil, err
-			}
-			if !created {
-				if row, err = s.Store.GroupLock(ctx, tx, group.GetName()); err != nil {
-					return nil, err
-				}
-				if string(row.Definition) != string(body) {
-					return nil, problem.New(problem.AlreadyExists, "ALREADY_EXISTS", "target group %s exists with another definition; use ModifyTargetGroup", row.Name)
-				}
-			}
-			return &healthcheckpb.CreateTargetGroupResponse{TargetGroup: groupPB(row)}, nil
+	err := s.Engine.Commit(ctx, func(tx pgx.Tx) (effect func(), err error) {
+		resp, err = once.Do(ctx, tx, method, requestID, req, func() (answer T, err error) {
+			answer, effect, err = f(tx)
+			return answer, err
 		})
-		return err
+		return effect, err
 	})
-	if err == nil {
-		s.Engine.SetGroup(group.GetName(), check)
+	if err != nil {
+		return none, err
 	}
-	return resp, err
+	return resp, nil
 }
 
-// ModifyTargetGroup replaces a target group's definition.
-func (s *Server) ModifyTargetGroup(ctx context.Context, req *healthcheckpb.ModifyTargetGroupRequest) (resp *healthcheckpb.ModifyTargetGroupResponse, err error) {
+// CreateTargetGroup creates a target group, or returns the existing one when its definition is the same.
+func (s *Server) CreateTargetGroup(ctx context.Context, req *healthcheckpb.CreateTargetGroupRequest) (*healthcheckpb.CreateTargetGroupResponse, error) {
 	group, check, err := normalized(req.GetTargetGroup())
 	if err != nil {
 		return nil, err
@@ -94,24 +72,51 @@ func (s *Server) ModifyTargetGroup(ctx context.Context, req *healthcheckpb.Modif
 	if err != nil {
 		return nil, err
 	}
-	err = s.Store.InTx(ctx, func(tx pgx.Tx) error {
-		resp, err = once.Do(ctx, tx, "ModifyTargetGroup", req.GetRequestId(), req, func() (*healthcheckpb.ModifyTargetGroupResponse, error) {
-			row, err := s.Store.GroupLock(ctx, tx, group.GetName())
-			if err != nil {
-				return nil, err
+	create := func(tx pgx.Tx) (*healthcheckpb.CreateTargetGroupResponse, func(), error) {
+		row := store.Group{Name: group.GetName(), Definition: body, CreateTime: s.Now().UTC()}
+		created, err := s.Store.GroupInsert(ctx, tx, row)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !created {
+			if row, err = s.Store.GroupLock(ctx, tx, group.GetName()); err != nil {
+				return nil, nil, err
 			}
-			if tag := req.GetTargetGroup().GetEtag(); tag != "" && tag != etag(row.Definition) {
-				return nil, problem.New(problem.Aborted, "STALE_ETAG", "target group %s was changed since it was read; read it again", row.Name)
+			if string(row.Definition) != string(body) {
+				return nil, nil, problem.New(problem.AlreadyExists, "ALREADY_EXISTS",
+					"target group %s exists with another definition; use ModifyTargetGroup", row.Name)
 			}
-			row.Definition = body
-			return &healthcheckpb.ModifyTargetGroupResponse{TargetGroup: groupPB(row)}, s.Store.GroupUpdate(ctx, tx, row.Name, body)
-		})
-		return err
-	})
-	if err == nil {
-		s.Engine.SetGroup(group.GetName(), check)
+		}
+		return &healthcheckpb.CreateTargetGroupResponse{TargetGroup: groupPB(row)}, func() { s.Engine.SetGroup(row.Name, check) }, nil
 	}
-	return resp, err
+	return commit(ctx, s, "CreateTargetGroup", req.GetRequestId(), req, create)
+}
+
+// ModifyTargetGroup replaces a target group's definition. Its targets keep their states and are checked the new way at once.
+func (s *Server) ModifyTargetGroup(ctx context.Context, req *healthcheckpb.ModifyTargetGroupRequest) (*healthcheckpb.ModifyTargetGroupResponse, error) {
+	group, check, err := normalized(req.GetTargetGroup())
+	if err != nil {
+		return nil, err
+	}
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(group)
+	if err != nil {
+		return nil, err
+	}
+	modify := func(tx pgx.Tx) (*healthcheckpb.ModifyTargetGroupResponse, func(), error) {
+		row, err := s.Store.GroupLock(ctx, tx, group.GetName())
+		if err != nil {
+			return nil, nil, err
+		}
+		if tag := req.GetTargetGroup().GetEtag(); tag != "" && tag != etag(row.Definition) {
+			return nil, nil, problem.New(problem.Aborted, "STALE_ETAG", "target group %s was changed since it was read; read it again", row.Name)
+		}
+		row.Definition = body
+		if err := s.Store.GroupUpdate(ctx, tx, row.Name, body); err != nil {
+			return nil, nil, err
+		}
+		return &healthcheckpb.ModifyTargetGroupResponse{TargetGroup: groupPB(row)}, func() { s.Engine.SetGroup(row.Name, check) }, nil
+	}
+	return commit(ctx, s, "ModifyTargetGroup", req.GetRequestId(), req, modify)
 }
 
 // normalized is the part of a target group that users write, with its defaults, and its check.
@@ -127,11 +132,15 @@ func normalized(pb *healthcheckpb.TargetGroup) (*healthcheckpb.TargetGroup, verd
 	if len(broken) > 0 {
 		return nil, check, problem.Violated(broken...)
 	}
-	return &healthcheckpb.TargetGroup{Name: pb.GetName(), HealthCheck: checkPB(check), DeregistrationDelay: pb.GetDeregistrationDelay()}, check, nil
+	group := &healthcheckpb.TargetGroup{Name: pb.GetName(), HealthCheck: checkPB(check), DeregistrationDelay: pb.GetDeregistrationDelay()}
+	return group, check, nil
 }
 
 // GetTargetGroup returns one target group.
 func (s *Server) GetTargetGroup(ctx context.Context, req *healthcheckpb.GetTargetGroupRequest) (*healthcheckpb.GetTargetGroupResponse, error) {
+	if err := printable("name", req.GetName()); err != nil {
+		return nil, err
+	}
 	row, err := s.Store.GroupGet(ctx, req.GetName())
 	if err != nil {
 		return nil, err
@@ -143,6 +152,9 @@ func (s *Server) GetTargetGroup(ctx context.Context, req *healthcheckpb.GetTarge
 func (s *Server) ListTargetGroups(ctx context.Context, req *healthcheckpb.ListTargetGroupsRequest) (*healthcheckpb.ListTargetGroupsResponse, error) {
 	var after string
 	if err := page.Decode(req.GetPageToken(), &after); err != nil {
+		return nil, err
+	}
+	if err := printable("page_token", after); err != nil {
 		return nil, err
 	}
 	size := int(page.Size(req.GetPageSize(), 20, 100))
@@ -162,20 +174,20 @@ func (s *Server) ListTargetGroups(ctx context.Context, req *healthcheckpb.ListTa
 }
 
 // DeleteTargetGroup deletes a target group without targets.
-func (s *Server) DeleteTargetGroup(ctx context.Context, req *healthcheckpb.DeleteTargetGroupRequest) (resp *healthcheckpb.DeleteTargetGroupResponse, err error) {
-	err = s.Store.InTx(ctx, func(tx pgx.Tx) error {
-		resp, err = once.Do(ctx, tx, "DeleteTargetGroup", req.GetRequestId(), req, func() (*healthcheckpb.DeleteTargetGroupResponse, error) {
-			if _, err := s.Store.GroupLock(ctx, tx, req.GetName()); err != nil {
-				return nil, err
-			}
-			return &healthcheckpb.DeleteTargetGroupResponse{}, s.Store.GroupDelete(ctx, tx, req.GetName())
-		})
-		return err
-	})
-	if err == nil {
-		s.Engine.RemoveGroup(req.GetName())
+func (s *Server) DeleteTargetGroup(ctx context.Context, req *healthcheckpb.DeleteTargetGroupRequest) (*healthcheckpb.DeleteTargetGroupResponse, error) {
+	if err := printable("name", req.GetName()); err != nil {
+		return nil, err
 	}
-	return resp, err
+	remove := func(tx pgx.Tx) (*healthcheckpb.DeleteTargetGroupResponse, func(), error) {
+		if _, err := s.Store.GroupLock(ctx, tx, req.GetName()); err != nil {
+			return nil, nil, err
+		}
+		if err := s.Store.GroupDelete(ctx, tx, req.GetName()); err != nil {
+			return nil, nil, err
+		}
+		return &healthcheckpb.DeleteTargetGroupResponse{}, func() { s.Engine.RemoveGroup(req.GetName()) }, nil
+	}
+	return commit(ctx, s, "DeleteTargetGroup", req.GetRequestId(), req, remove)
 }
 
 // WatchTargetHealth streams a snapshot, then changes.
@@ -202,52 +214,4 @@ func (s *Server) WatchTargetHealth(req *healthcheckpb.WatchTargetHealthRequest, 
 			return err
 		}
 	}
-}
-
-func groupPB(g store.Group) *healthcheckpb.TargetGroup {
-	pb := &healthcheckpb.TargetGroup{}
-	_ = proto.Unmarshal(g.Definition, pb) // what was marshalled here
-	pb.CreateTime, pb.Etag = timestamppb.New(g.CreateTime), etag(g.Definition)
-	return pb
-}
-
-func etag(definition []byte) string {
-	sum := sha256.Sum256(definition)
-	return hex.EncodeToString(sum[:8])
-}
-
-func checkOf(pb *healthcheckpb.HealthCheck) verdict.Check {
-	c := verdict.Check{
-		Path: pb.GetPath(), Port: int(pb.GetPort()), Interval: pb.GetInterval().AsDuration(), Timeout: pb.GetTimeout().AsDuration(),
-		HealthyThreshold: int(pb.GetHealthyThreshold()), UnhealthyThreshold: int(pb.GetUnhealthyThreshold()), Matcher: pb.GetMatcher(), KeepAlive: pb.GetKeepAlive(),
-	}
-	if pb.GetType() != healthcheckpb.HealthCheck_TYPE_UNSPECIFIED {
-		c.Type = verdict.Type(strings.TrimPrefix(pb.GetType().String(), "TYPE_"))
-	}
-	return c.WithDefaults()
-}
-
-func checkPB(c verdict.Check) *healthcheckpb.HealthCheck {
-	return &healthcheckpb.HealthCheck{
-		Type: healthcheckpb.HealthCheck_Type(healthcheckpb.HealthCheck_Type_value["TYPE_"+string(c.Type)]), Path: c.Path, Port: int32(c.Port),
-		Interval: durationpb.New(c.Interval), Timeout: durationpb.New(c.Timeout), HealthyThreshold: int32(c.HealthyThreshold),
-		UnhealthyThreshold: int32(c.UnhealthyThreshold), Matcher: c.Matcher, KeepAlive: c.KeepAlive,
-	}
-}
-
-func healthPB(t store.Target) *healthcheckpb.TargetHealth {
-	pb := &healthcheckpb.TargetHealth{
-		TargetGroup: t.Group, Target: &healthcheckpb.Target{Id: t.ID, Address: t.Address}, Service: t.Service,
-		State:  healthcheckpb.TargetHealth_State(healthcheckpb.TargetHealth_State_value["STATE_"+string(t.Health.State)]),
-		Reason: t.Health.Reason, Description: t.Health.Description, ConsecutiveSuccesses: int32(t.Health.Successes), ConsecutiveFailures: int32(t.Health.Failures),
-		StateTime: timestamppb.New(t.Health.StateTime),
-	}
-	if !t.Health.CheckTime.IsZero() {
-		pb.CheckTime = timestamppb.New(t.Health.CheckTime)
-	}
-	return pb
-}
-
-func sortByID(list []*healthcheckpb.TargetHealth) {
-	sort.Slice(list, func(i, j int) bool { return list[i].GetTarget().GetId() < list[j].GetTarget().GetId() })
 }

@@ -3,82 +3,127 @@ package grpcapi
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
-	"github.com/slipway-deploy/slipway/platform/once"
 	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/healthcheck/internal/store"
 	"github.com/slipway-deploy/slipway/services/healthcheck/internal/verdict"
 )
 
 // RegisterTargets begins to check targets.
-func (s *Server) RegisterTargets(ctx context.Context, req *healthcheckpb.RegisterTargetsRequest) (resp *healthcheckpb.RegisterTargetsResponse, err error) {
-	var targets []store.Target
-	now := s.Now().UTC()
-	for i, t := range req.GetTargets() {
-		if _, _, err := net.SplitHostPort(t.GetAddress()); err != nil {
-			return nil, problem.Invalid(fmt.Sprintf("targets[%d].address", i), "%q is not host:port", t.GetAddress())
+func (s *Server) RegisterTargets(ctx context.Context, req *healthcheckpb.RegisterTargetsRequest) (*healthcheckpb.RegisterTargetsResponse, error) {
+	targets, err := s.targets(req)
+	if err != nil {
+		return nil, err
+	}
+	register := func(tx pgx.Tx) (*healthcheckpb.RegisterTargetsResponse, func(), error) {
+		if _, err := s.enter(ctx, tx, req.GetTargetGroup(), req.GetService(), req.GetGeneration()); err != nil {
+			return nil, nil, err
 		}
-		targets = append(targets, store.Target{Group: req.GetTargetGroup(), ID: t.GetId(), Address: t.GetAddress(), Service: req.GetService(), Health: verdict.Registered(now)})
+		ids, err := s.Store.TargetsRegister(ctx, tx, req.GetTargetGroup(), req.GetService(), targets, s.Now().UTC())
+		if err != nil {
+			return nil, nil, err
+		}
+		added := slices.DeleteFunc(slices.Clone(targets), func(t store.Target) bool { return !slices.Contains(ids, t.ID) })
+		return &healthcheckpb.RegisterTargetsResponse{}, func() { s.Engine.Register(added) }, nil
 	}
-	err = s.Store.InTx(ctx, func(tx pgx.Tx) error {
-		resp, err = once.Do(ctx, tx, "RegisterTargets", req.GetRequestId(), req, func() (*healthcheckpb.RegisterTargetsResponse, error) {
-			if err := s.enter(ctx, tx, req.GetTargetGroup(), req.GetService(), req.GetGeneration()); err != nil {
-				return nil, err
-			}
-			return &healthcheckpb.RegisterTargetsResponse{}, s.Store.TargetsRegister(ctx, tx, targets)
-		})
-		return err
-	})
-	if err == nil {
-		s.Engine.Register(targets)
+	return commit(ctx, s, "RegisterTargets", req.GetRequestId(), req, register)
+}
+
+// targets is the request's targets, or every rule that they break.
+func (s *Server) targets(req *healthcheckpb.RegisterTargetsRequest) ([]store.Target, error) {
+	if err := printable("target_group", req.GetTargetGroup(), "service", req.GetService()); err != nil {
+		return nil, err
 	}
-	return resp, err
+	var targets []store.Target
+	var broken []problem.Violation
+	seen := map[string]bool{}
+	health := verdict.Registered(s.Now().UTC())
+	for i, t := range req.GetTargets() {
+		field := fmt.Sprintf("targets[%d].", i)
+		if seen[t.GetId()] {
+			broken = append(broken, problem.Violation{Field: field + "id", Rule: fmt.Sprintf("%q comes twice", t.GetId())})
+		}
+		seen[t.GetId()] = true
+		if rule := brokenText(t.GetId()); rule != "" {
+			broken = append(broken, problem.Violation{Field: field + "id", Rule: rule})
+		}
+		if rule := brokenAddress(t.GetAddress()); rule != "" {
+			broken = append(broken, problem.Violation{Field: field + "address", Rule: rule})
+		}
+		targets = append(targets, store.Target{Group: req.GetTargetGroup(), ID: t.GetId(), Address: t.GetAddress(), Service: req.GetService(), Health: health})
+	}
+	if len(broken) > 0 {
+		return nil, problem.Violated(broken...)
+	}
+	return targets, nil
 }
 
 // enter locks the group, so that registrations of it are applied in the order they are saved in, and checks the fence.
-func (s *Server) enter(ctx context.Context, tx pgx.Tx, group, service string, generation int64) error {
-	if _, err := s.Store.GroupLock(ctx, tx, group); err != nil {
-		return err
+func (s *Server) enter(ctx context.Context, tx pgx.Tx, group, service string, generation int64) (store.Group, error) {
+	row, err := s.Store.GroupLock(ctx, tx, group)
+	if err != nil {
+		return row, err
 	}
-	return s.Store.Fence(ctx, tx, service, generation)
+	return row, s.Store.Fence(ctx, tx, service, generation)
 }
 
-// DeregisterTargets ends the checks of targets.
-func (s *Server) DeregisterTargets(ctx context.Context, req *healthcheckpb.DeregisterTargetsRequest) (resp *healthcheckpb.DeregisterTargetsResponse, err error) {
-	err = s.Store.InTx(ctx, func(tx pgx.Tx) error {
-		resp, err = once.Do(ctx, tx, "DeregisterTargets", req.GetRequestId(), req, func() (*healthcheckpb.DeregisterTargetsResponse, error) {
-			if err := s.enter(ctx, tx, req.GetTargetGroup(), req.GetService(), req.GetGeneration()); err != nil {
-				return nil, err
-			}
-			return &healthcheckpb.DeregisterTargetsResponse{}, s.Store.TargetsDelete(ctx, tx, req.GetTargetGroup(), req.GetTargetIds())
-		})
-		return err
-	})
-	if err == nil {
-		s.Engine.Deregister(req.GetTargetGroup(), req.GetTargetIds())
+// DeregisterTargets ends the checks of a service's targets: at once, or they drain for the group's deregistration delay first.
+func (s *Server) DeregisterTargets(ctx context.Context, req *healthcheckpb.DeregisterTargetsRequest) (*healthcheckpb.DeregisterTargetsResponse, error) {
+	if err := printable("target_group", req.GetTargetGroup(), "service", req.GetService()); err != nil {
+		return nil, err
 	}
-	return resp, err
+	for i, id := range req.GetTargetIds() {
+		if err := printable(fmt.Sprintf("target_ids[%d]", i), id); err != nil {
+			return nil, err
+		}
+	}
+	deregister := func(tx pgx.Tx) (*healthcheckpb.DeregisterTargetsResponse, func(), error) {
+		group, err := s.enter(ctx, tx, req.GetTargetGroup(), req.GetService(), req.GetGeneration())
+		if err != nil {
+			return nil, nil, err
+		}
+		effect, err := s.deregister(ctx, tx, req, groupPB(group))
+		return &healthcheckpb.DeregisterTargetsResponse{}, effect, err
+	}
+	return commit(ctx, s, "DeregisterTargets", req.GetRequestId(), req, deregister)
+}
+
+func (s *Server) deregister(ctx context.Context, tx pgx.Tx, req *healthcheckpb.DeregisterTargetsRequest, group *healthcheckpb.TargetGroup) (func(), error) {
+	delay := group.GetDeregistrationDelay().AsDuration()
+	if delay <= 0 {
+		ids, err := s.Store.TargetsRemove(ctx, tx, group.GetName(), req.GetService(), req.GetTargetIds())
+		return func() { s.Engine.Remove(group.GetName(), ids) }, err
+	}
+	now := s.Now().UTC().Truncate(time.Microsecond) // as the database keeps it
+	until := now.Add(delay.Truncate(time.Microsecond))
+	ids, err := s.Store.TargetsDrain(ctx, tx, group.GetName(), req.GetService(), req.GetTargetIds(), now, until)
+	return func() { s.Engine.Drain(group.GetName(), ids, now, until) }, err
 }
 
 // DescribeTargetHealth returns the health of targets; a name that is not registered is unused.
 func (s *Server) DescribeTargetHealth(ctx context.Context, req *healthcheckpb.DescribeTargetHealthRequest) (*healthcheckpb.DescribeTargetHealthResponse, error) {
+	if err := printable("target_group", req.GetTargetGroup()); err != nil {
+		return nil, err
+	}
 	if _, err := s.Store.GroupGet(ctx, req.GetTargetGroup()); err != nil {
 		return nil, err
 	}
 	resp := &healthcheckpb.DescribeTargetHealthResponse{}
 	found := s.Engine.Targets(req.GetTargetGroup())
-	for id, t := range found {
-		if len(req.GetTargetIds()) == 0 || slices.Contains(req.GetTargetIds(), id) {
+	if len(req.GetTargetIds()) == 0 {
+		for _, t := range found {
 			resp.Targets = append(resp.Targets, healthPB(t))
 		}
 	}
-	for _, id := range req.GetTargetIds() {
-		if _, ok := found[id]; !ok {
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(req.GetTargetIds()))) {
+		if t, ok := found[id]; ok {
+			resp.Targets = append(resp.Targets, healthPB(t))
+		} else {
 			resp.Targets = append(resp.Targets, &healthcheckpb.TargetHealth{
 				TargetGroup: req.GetTargetGroup(), Target: &healthcheckpb.Target{Id: id}, State: healthcheckpb.TargetHealth_STATE_UNUSED,
 				Reason: verdict.NotRegistered, Description: "Target is not registered to the target group",
@@ -89,20 +134,31 @@ func (s *Server) DescribeTargetHealth(ctx context.Context, req *healthcheckpb.De
 	return resp, nil
 }
 
-// SetCustomHealth takes a report of a target's health.
+// SetCustomHealth takes a report of a target's health. It is saved before the answer.
 func (s *Server) SetCustomHealth(ctx context.Context, req *healthcheckpb.SetCustomHealthRequest) (*healthcheckpb.SetCustomHealthResponse, error) {
-	group, err := s.Store.GroupGet(ctx, req.GetTargetGroup())
+	err := printable("target_group", req.GetTargetGroup(), "target_id", req.GetTargetId(), "description", req.GetDescription())
 	if err != nil {
 		return nil, err
 	}
-	if check := checkOf(groupPB(group).GetHealthCheck()); check.Probed() {
-		return nil, problem.New(problem.FailedPrecondition, "INVALID_FIELD",
-			"target group %s has health checks of type %s; only CONTAINER and CUSTOM take reports", group.Name, check.Type)
+	report := func(tx pgx.Tx) (*healthcheckpb.SetCustomHealthResponse, func(), error) {
+		group, err := s.Store.GroupLock(ctx, tx, req.GetTargetGroup())
+		if err != nil {
+			return nil, nil, err
+		}
+		if check := checkOf(groupPB(group).GetHealthCheck()); check.Probed() {
+			return nil, nil, problem.New(problem.FailedPrecondition, "INVALID_FIELD",
+				"target group %s has health checks of type %s; only CONTAINER and CUSTOM take reports", group.Name, check.Type)
+		}
+		healthy := req.GetStatus() == healthcheckpb.SetCustomHealthRequest_STATUS_HEALTHY
+		target, ok := s.Engine.Reported(req.GetTargetGroup(), req.GetTargetId(), healthy, req.GetDescription())
+		if !ok {
+			return nil, nil, problem.New(problem.NotFound, "TARGET_NOT_FOUND",
+				"target %s is not registered with target group %s", req.GetTargetId(), req.GetTargetGroup())
+		}
+		if err := s.Store.HealthUpdateTx(ctx, tx, []store.Target{target}); err != nil {
+			return nil, nil, err
+		}
+		return &healthcheckpb.SetCustomHealthResponse{Target: healthPB(target)}, func() { s.Engine.SetHealth(target) }, nil
 	}
-	healthy := req.GetStatus() == healthcheckpb.SetCustomHealthRequest_STATUS_HEALTHY
-	target, ok := s.Engine.Report(req.GetTargetGroup(), req.GetTargetId(), healthy, req.GetDescription())
-	if !ok {
-		return nil, problem.New(problem.NotFound, "TARGET_NOT_FOUND", "target %s is not registered with target group %s", req.GetTargetId(), req.GetTargetGroup())
-	}
-	return &healthcheckpb.SetCustomHealthResponse{Target: healthPB(target)}, nil
+	return commit(ctx, s, "SetCustomHealth", req.GetRequestId(), req, report)
 }

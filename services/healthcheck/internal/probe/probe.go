@@ -11,17 +11,17 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/emptypb"
+	"strings"
+	"syscall"
 
 	"github.com/slipway-deploy/slipway/services/healthcheck/internal/verdict"
 )
 
-const maxBody = 1 << 20 // what is read of an answer before the connection is given back
+const (
+	maxBody        = 1 << 20 // what is read of an answer before the connection is given back
+	maxDescription = 1024
+	userAgent      = "Slipway-HealthChecker/1.0"
+)
 
 // Prober makes checks.
 type Prober struct {
@@ -65,20 +65,46 @@ func (p *Prober) Probe(ctx context.Context, c verdict.Check, address string) ver
 	default:
 		result = p.http(ctx, c, address)
 	}
-	if !result.OK && result.Reason == verdict.FailedHealthChecks && ctx.Err() != nil {
+	if !result.OK && !result.Inconclusive && result.Reason == verdict.FailedHealthChecks && ctx.Err() != nil {
 		return failed(verdict.Timeout, "Request timed out")
 	}
 	return result
 }
 
+// failed is a failed check. What targets say ends in messages and in a database, which take neither broken text nor NUL.
 func failed(reason, format string, args ...any) verdict.Result {
-	return verdict.Result{Reason: reason, Description: fmt.Sprintf(format, args...)}
+	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\x00", "")
+	return verdict.Result{Reason: reason, Description: strings.ToValidUTF8(text[:min(len(text), maxDescription)], "")}
+}
+
+// unreachable is a check that got no answer. When this machine is out of files or ports that says nothing of the target.
+func unreachable(err error) verdict.Result {
+	result := failed(verdict.FailedHealthChecks, "Health checks failed: %s", cause(err))
+	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		result.Inconclusive = result.Inconclusive || errors.Is(err, own)
+	}
+	var op *net.OpError
+	if errors.Is(err, syscall.EADDRNOTAVAIL) && errors.As(err, &op) {
+		// No port is left; for an IPv6 address it may also mean that this machine has no IPv6, for ever.
+		address, ok := op.Addr.(*net.TCPAddr)
+		result.Inconclusive = ok && address.IP.To4() != nil
+	}
+	return result
+}
+
+// cause is the innermost error that says something to a person.
+func cause(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err.Error()
+	}
+	return err.Error()
 }
 
 func (p *Prober) tcp(ctx context.Context, address string) verdict.Result {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		return failed(verdict.FailedHealthChecks, "Health checks failed: %s", cause(err))
+		return unreachable(err)
 	}
 	_ = conn.Close()
 	return verdict.Result{OK: true}
@@ -96,10 +122,10 @@ func (p *Prober) http(ctx context.Context, c verdict.Check, address string) verd
 	if err != nil {
 		return failed(verdict.FailedHealthChecks, "Health checks failed: %s", err)
 	}
-	req.Header.Set("User-Agent", "Slipway-HealthChecker/1.0")
+	req.Header.Set("User-Agent", userAgent)
 	resp, err := client.Do(req)
 	if err != nil {
-		return failed(verdict.FailedHealthChecks, "Health checks failed: %s", cause(err))
+		return unreachable(err)
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxBody)) // the code decides; the body is read for the connection's sake
@@ -108,40 +134,4 @@ func (p *Prober) http(ctx context.Context, c verdict.Check, address string) verd
 		return failed(verdict.ResponseCodeMismatch, "Health checks failed with these codes: [%d]", resp.StatusCode)
 	}
 	return verdict.Result{OK: true}
-}
-
-// grpc calls the health protocol, or any method with an empty message; the code decides.
-func (p *Prober) grpc(ctx context.Context, c verdict.Check, address string) verdict.Result {
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return failed(verdict.FailedHealthChecks, "Health checks failed: %s", err)
-	}
-	defer conn.Close()
-	answer := &grpc_health_v1.HealthCheckResponse{}
-	if c.Path == verdict.HealthPath {
-		err = conn.Invoke(ctx, c.Path, &grpc_health_v1.HealthCheckRequest{}, answer)
-	} else {
-		err = conn.Invoke(ctx, c.Path, &emptypb.Empty{}, &emptypb.Empty{})
-	}
-	if ctx.Err() != nil {
-		return failed(verdict.Timeout, "Request timed out")
-	}
-	code := status.Code(err)
-	matcher, bad := verdict.ParseMatcher(c.Matcher, 0, 99)
-	if bad != nil || !matcher.Matches(int(code)) {
-		return failed(verdict.ResponseCodeMismatch, "Health checks failed with these codes: [%d]", code)
-	}
-	if c.Path == verdict.HealthPath && err == nil && answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
-		return failed(verdict.FailedHealthChecks, "Health checks failed: the target says %s", answer.GetStatus())
-	}
-	return verdict.Result{OK: true}
-}
-
-// cause is the innermost error that says something to a person.
-func cause(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err.Error()
-	}
-	return err.Error()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/slipway-deploy/slipway/platform/once"
 	"github.com/slipway-deploy/slipway/platform/postgres"
 	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/healthcheck/internal/verdict"
@@ -34,11 +35,13 @@ type Group struct {
 type Target struct {
 	Group, ID, Address, Service string
 	Health                      verdict.Health
+	DrainEnd                    time.Time // when a draining target is gone; zero for others
 }
 
 // GroupInsert creates a target group and reports whether it is new.
 func (s *Store) GroupInsert(ctx context.Context, tx pgx.Tx, g Group) (bool, error) {
-	tag, err := tx.Exec(ctx, `INSERT INTO target_groups (name, definition, create_time) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, g.Name, g.Definition, g.CreateTime)
+	const insert = `INSERT INTO target_groups (name, definition, create_time) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
+	tag, err := tx.Exec(ctx, insert, g.Name, g.Definition, g.CreateTime)
 	if err != nil {
 		return false, fmt.Errorf("create target group: %w", postgres.Classify(err))
 	}
@@ -97,17 +100,19 @@ func (s *Store) GroupList(ctx context.Context, after string, limit int) ([]Group
 	return list, nil
 }
 
-// GroupDelete deletes a target group without targets.
+// GroupDelete deletes a target group without registered targets; those that still drain go with it.
 func (s *Store) GroupDelete(ctx context.Context, tx pgx.Tx, name string) error {
 	var targets int
-	if err := tx.QueryRow(ctx, `SELECT count(*) FROM targets WHERE target_group = $1`, name).Scan(&targets); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM targets WHERE target_group = $1 AND state <> 'DRAINING'`, name).Scan(&targets); err != nil {
 		return fmt.Errorf("delete target group: %w", postgres.Classify(err))
 	}
 	if targets > 0 {
 		return problem.New(problem.FailedPrecondition, "IN_USE", "target group %s has %d registered targets; deregister them first", name, targets)
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM target_groups WHERE name = $1`, name); err != nil {
-		return fmt.Errorf("delete target group: %w", postgres.Classify(err))
+	for _, statement := range []string{`DELETE FROM targets WHERE target_group = $1`, `DELETE FROM target_groups WHERE name = $1`} {
+		if _, err := tx.Exec(ctx, statement, name); err != nil {
+			return fmt.Errorf("delete target group: %w", postgres.Classify(err))
+		}
 	}
 	return nil
 }
@@ -127,4 +132,10 @@ ON CONFLICT (service) DO UPDATE SET generation = excluded.generation WHERE g.gen
 		return problem.New(problem.Aborted, "STALE_GENERATION", "service %s is past generation %d", service, generation)
 	}
 	return nil
+}
+
+// RequestsPrune forgets some of the answers that are older than the given time; the rest goes with the next calls.
+func (s *Store) RequestsPrune(ctx context.Context, before time.Time) error {
+	_, err := once.Prune(ctx, s.db, before)
+	return err
 }

@@ -2,42 +2,83 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/slipway-deploy/slipway/platform/postgres"
+	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/healthcheck/internal/verdict"
 )
 
-const putTargets = `
+const ownerSQL = `SELECT id, service FROM targets WHERE target_group = $1 AND id = ANY ($2) AND service <> $3 ORDER BY id LIMIT 1`
+
+const registerSQL = `
 INSERT INTO targets AS t (target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
-ON CONFLICT (target_group, id) DO UPDATE SET address = excluded.address, service = excluded.service, state = excluded.state,
-  reason = excluded.reason, description = excluded.description, successes = excluded.successes, failures = excluded.failures,
-  state_time = excluded.state_time, check_time = excluded.check_time
-WHERE t.address <> excluded.address OR t.service <> excluded.service`
+ON CONFLICT (target_group, id) DO UPDATE SET address = excluded.address, state = excluded.state, reason = excluded.reason,
+  description = excluded.description, successes = excluded.successes, failures = excluded.failures, state_time = excluded.state_time,
+  check_time = excluded.check_time, drain_end = NULL
+WHERE t.address <> excluded.address OR t.state = 'DRAINING'
+RETURNING id`
 
-// TargetsRegister adds targets. One that is registered with the same address and service keeps what is known of it.
-func (s *Store) TargetsRegister(ctx context.Context, tx pgx.Tx, targets []Target) error {
-	_, err := tx.Exec(ctx, putTargets, columns(targets)...)
-	if err != nil {
-		return fmt.Errorf("register targets: %w", postgres.Classify(err))
+// TargetsRegister adds targets of one group and one service and returns the ids of those that are new: one that is registered
+// with the same address keeps what is known of it. The group must be locked. An id that belongs to another service is a
+// FailedPrecondition problem with reason IN_USE.
+func (s *Store) TargetsRegister(ctx context.Context, tx pgx.Tx, group, service string, targets []Target, now time.Time) ([]string, error) {
+	if err := expire(ctx, tx, now); err != nil {
+		return nil, err
 	}
-	return nil
+	ids := make([]string, len(targets))
+	for i, t := range targets {
+		ids[i] = t.ID
+	}
+	var id, owner string
+	err := tx.QueryRow(ctx, ownerSQL, group, ids, service).Scan(&id, &owner)
+	if err == nil {
+		return nil, problem.New(problem.FailedPrecondition, "IN_USE", "target %s of target group %s belongs to %s", id, group, ownerName(owner)).With("target", id)
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("register targets: %w", postgres.Classify(err))
+	}
+	return collectIDs(ctx, tx, "register targets", registerSQL, columns(targets)...)
 }
 
-const updateHealth = `
+func ownerName(service string) string {
+	if service == "" {
+		return "no service: it is kept by hand"
+	}
+	return "service " + service
+}
+
+const healthSQL = `
 UPDATE targets t SET state = n.state, reason = n.reason, description = n.description, successes = n.successes, failures = n.failures,
   state_time = n.state_time, check_time = n.check_time
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
   AS n (target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time)
-WHERE t.target_group = n.target_group AND t.id = n.id AND t.address = n.address`
+WHERE t.target_group = n.target_group AND t.id = n.id AND t.address = n.address AND t.service = n.service AND t.state <> 'DRAINING'`
 
-// HealthUpdate saves the health of many targets at once. Targets that are gone, or have another address, are left alone.
+// HealthUpdate saves the health of many targets at once. Targets that are gone, drain, or have another address or service are
+// left alone.
 func (s *Store) HealthUpdate(ctx context.Context, targets []Target) error {
-	if _, err := s.db.Pool.Exec(ctx, updateHealth, columns(targets)...); err != nil {
+	return healthUpdate(ctx, s.db.Pool, targets)
+}
+
+// HealthUpdateTx is HealthUpdate in a transaction.
+func (s *Store) HealthUpdateTx(ctx context.Context, tx pgx.Tx, targets []Target) error {
+	return healthUpdate(ctx, tx, targets)
+}
+
+// executor is a pool or a transaction.
+type executor interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+func healthUpdate(ctx context.Context, on executor, targets []Target) error {
+	if _, err := on.Exec(ctx, healthSQL, columns(targets)...); err != nil {
 		return fmt.Errorf("save target health: %w", postgres.Classify(err))
 	}
 	return nil
@@ -61,29 +102,72 @@ func columns(targets []Target) []any {
 	return []any{groups, ids, addresses, services, states, reasons, descriptions, successes, failures, stateTimes, checkTimes}
 }
 
-// TargetsDelete removes targets; unknown ones are no error.
-func (s *Store) TargetsDelete(ctx context.Context, tx pgx.Tx, group string, ids []string) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM targets WHERE target_group = $1 AND id = ANY ($2)`, group, ids); err != nil {
-		return fmt.Errorf("deregister targets: %w", postgres.Classify(err))
+const (
+	drainSQL = `
+UPDATE targets SET state = $4, reason = $5, description = $6, state_time = $7, drain_end = $8
+WHERE target_group = $1 AND service = $2 AND id = ANY ($3) AND state <> 'DRAINING' RETURNING id`
+	removeSQL = `DELETE FROM targets WHERE target_group = $1 AND service = $2 AND id = ANY ($3) RETURNING id`
+)
+
+// TargetsDrain lets targets of a service drain until the given time and returns the ids of those that began to. Unknown ones,
+// those of another service and those that drain already are left alone.
+func (s *Store) TargetsDrain(ctx context.Context, tx pgx.Tx, group, service string, ids []string, now, until time.Time) ([]string, error) {
+	h := verdict.Deregistered(verdict.Health{}, now)
+	return collectIDs(ctx, tx, "drain targets", drainSQL, group, service, ids, h.State, h.Reason, h.Description, h.StateTime, until)
+}
+
+// TargetsRemove removes targets of a service at once and returns their ids. Unknown ones and those of another service are left
+// alone.
+func (s *Store) TargetsRemove(ctx context.Context, tx pgx.Tx, group, service string, ids []string) ([]string, error) {
+	return collectIDs(ctx, tx, "deregister targets", removeSQL, group, service, ids)
+}
+
+func collectIDs(ctx context.Context, tx pgx.Tx, what, sql string, args ...any) ([]string, error) {
+	rows, err := tx.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, postgres.Classify(err))
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, postgres.Classify(err))
+	}
+	return ids, nil
+}
+
+// TargetsExpire removes the targets whose draining has ended.
+func (s *Store) TargetsExpire(ctx context.Context, now time.Time) error {
+	return expire(ctx, s.db.Pool, now)
+}
+
+const expireSQL = `DELETE FROM targets WHERE drain_end <= $1`
+
+func expire(ctx context.Context, on executor, now time.Time) error {
+	if _, err := on.Exec(ctx, expireSQL, now); err != nil {
+		return fmt.Errorf("remove drained targets: %w", postgres.Classify(err))
 	}
 	return nil
 }
 
+const allSQL = `
+SELECT target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time, drain_end FROM targets`
+
 // TargetsAll returns every target.
 func (s *Store) TargetsAll(ctx context.Context) ([]Target, error) {
-	rows, err := s.db.Pool.Query(ctx, `SELECT target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time FROM targets`)
+	rows, err := s.db.Pool.Query(ctx, allSQL)
 	if err != nil {
 		return nil, fmt.Errorf("list targets: %w", postgres.Classify(err))
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Target, error) {
 		var t Target
-		var check *time.Time
-		h := verdict.Health{}
-		err := row.Scan(&t.Group, &t.ID, &t.Address, &t.Service, &h.State, &h.Reason, &h.Description, &h.Successes, &h.Failures, &h.StateTime, &check)
+		var check, drain *time.Time
+		h := &t.Health
+		err := row.Scan(&t.Group, &t.ID, &t.Address, &t.Service, &h.State, &h.Reason, &h.Description, &h.Successes, &h.Failures, &h.StateTime, &check, &drain)
 		if check != nil {
 			h.CheckTime = *check
 		}
-		t.Health = h
+		if drain != nil {
+			t.DrainEnd = *drain
+		}
 		return t, err
 	})
 	if err != nil {

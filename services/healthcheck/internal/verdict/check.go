@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -108,6 +109,9 @@ func (c Check) Validate() []Violation {
 	}
 	if c.Path != "" && c.Path[0] != '/' {
 		add("path", "must begin with /")
+	}
+	if strings.ContainsFunc(c.Path, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		add("path", "must not contain spaces or control characters; write them as %%20 and the like")
 	}
 	low, high := 200, 499
 	if c.Type == GRPC {

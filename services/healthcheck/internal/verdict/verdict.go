@@ -51,14 +51,18 @@ func Registered(now time.Time) Health {
 
 // Result is how one check ended.
 type Result struct {
-	OK          bool
-	Reason      string // a reason code when not OK
-	Description string
+	OK           bool
+	Reason       string // a reason code when not OK
+	Description  string
+	Inconclusive bool // this machine could not make the check; it says nothing of the target
 }
 
 // Next is the health after a check. A target that was never healthy needs one success, whatever the threshold; after that
 // the thresholds count results in a row (ELB: health checks for target groups).
 func Next(c Check, h Health, r Result, now time.Time) Health {
+	if r.Inconclusive {
+		return h
+	}
 	h.CheckTime = now
 	switch {
 	case r.OK:
@@ -107,6 +111,17 @@ func (h Health) enter(s State, reason, description string, now time.Time) Health
 func Deregistered(h Health, now time.Time) Health {
 	return h.enter(Draining, DeregistrationInProgress, "Target deregistration is in progress", now)
 }
+
+// Pause is the time from one check of a target to the next. A target that nobody knows the health of yet is looked at more
+// often, so that a new task takes traffic as soon as it can; Next sees to it that it does not fail sooner.
+func Pause(c Check, h Health) time.Duration {
+	if h.State == Initial {
+		return min(c.Interval, max(c.Interval/10, initialPause))
+	}
+	return c.Interval
+}
+
+const initialPause = 20 * time.Millisecond
 
 // Reported is the health of a target after a report from outside: of its containers, or custom health.
 func Reported(h Health, healthy bool, description string, now time.Time) Health {

@@ -13,15 +13,14 @@ func TestSplitIsExactOverAnyThousandRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, start := range []uint64{0, 1, 77, 999, 123456789, math.MaxUint64 - 1000} {
+		for _, start := range []uint64{0, 1, 77, 999, 123456789} {
 			got := 0
 			for n := range uint64(Full) {
 				if split.At(start+n) == 0 {
 					got++
 				}
 			}
-			// The counter's wrap-around after 2^64 requests is the one place where a run is not exact.
-			if start < math.MaxUint64-Full && got != weight {
+			if got != weight {
 				t.Errorf("weight %d from request %d: %d of 1000", weight, start, got)
 			}
 		}

@@ -1,5 +1,7 @@
 package balance
 
+import "slices"
+
 // window is how many targets LeastOutstanding looks at: all of a usual group, a moving part of a huge one, so that a
 // choice costs the same whatever the group's size.
 const window = 64
@@ -23,7 +25,7 @@ func RoundRobin[C Candidate](n uint64, candidates, tried []C) (C, bool) {
 	count := uint64(len(candidates))
 	for i := range count {
 		c := candidates[(n+i)%count]
-		if contains(tried, c) {
+		if slices.Contains(tried, c) {
 			continue
 		}
 		if !c.Avoid() {
@@ -45,7 +47,7 @@ func LeastOutstanding[C Candidate](n uint64, candidates, tried []C) (C, bool) {
 	count := uint64(len(candidates))
 	for i := range min(count, window) {
 		c := candidates[(n+i)%count]
-		if contains(tried, c) || c.Avoid() {
+		if slices.Contains(tried, c) || c.Avoid() {
 			continue
 		}
 		load := c.Outstanding()
@@ -60,13 +62,4 @@ func LeastOutstanding[C Candidate](n uint64, candidates, tried []C) (C, bool) {
 		return best, true
 	}
 	return RoundRobin(n, candidates, tried)
-}
-
-func contains[C comparable](list []C, c C) bool {
-	for _, have := range list {
-		if have == c {
-			return true
-		}
-	}
-	return false
 }

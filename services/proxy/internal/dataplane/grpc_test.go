@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -152,7 +153,7 @@ func TestGRPCBidirectionalStreamsFlow(t *testing.T) {
 		ss.SetTrailer(metadata.Pairs("x-trailer", "end"))
 		for {
 			m := &healthpb.HealthCheckRequest{}
-			if err := ss.RecvMsg(m); err == io.EOF {
+			if err := ss.RecvMsg(m); errors.Is(err, io.EOF) {
 				return status.Error(codes.DataLoss, "100% of it: é")
 			} else if err != nil {
 				return err

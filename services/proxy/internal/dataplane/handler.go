@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -122,7 +123,7 @@ func (f *forwarding) try(p *pool, t *target) error {
 	t.enlist(x)
 	defer t.delist(x)
 	start := time.Now()
-	res, err := t.upstream.do(r, f.head, x)
+	res, err := t.upstream.do(r, f.head, x) //nolint:bodyclose // respond and upgrade close it
 	if err != nil {
 		return f.fail(p, t, x, err)
 	}
@@ -138,8 +139,7 @@ func (f *forwarding) try(p *pool, t *target) error {
 
 // fail answers for a target that did not, or returns a dial error for the next try.
 func (f *forwarding) fail(p *pool, t *target, x *exchange, err error) error {
-	var dial *h1.DialError
-	if errors.As(err, &dial) {
+	if _, ok := errors.AsType[*h1.DialError](err); ok {
 		return err
 	}
 	if f.r.Context().Err() != nil && !x.wasCut.Load() {
@@ -157,9 +157,7 @@ func (f *forwarding) fail(p *pool, t *target, x *exchange, err error) error {
 // informational sends a 1xx response on (RFC 9110 section 15.2: a proxy must).
 func (f *forwarding) informational(status int, header http.Header) {
 	h := f.w.Header()
-	for name, values := range header {
-		h[name] = values
-	}
+	maps.Copy(h, header)
 	f.w.WriteHeader(status)
 	clear(h)
 }

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 
 	"github.com/slipway-deploy/slipway/services/proxy/internal/h1"
@@ -14,9 +15,7 @@ func (f *forwarding) respond(t *target, x *exchange, res *http.Response) {
 	defer func() { _ = res.Body.Close() }()
 	h1.RemoveHopByHop(res.Header)
 	h := f.w.Header()
-	for name, values := range res.Header {
-		h[name] = values
-	}
+	maps.Copy(h, res.Header)
 	announced := len(res.Trailer)
 	for name := range res.Trailer {
 		h.Add("Trailer", name)

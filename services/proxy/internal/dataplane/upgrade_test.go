@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +65,7 @@ func switched(t *testing.T, address, protocol string) (*net.TCPConn, *bufio.Read
 func expectFrame(t *testing.T, br *bufio.Reader, text string) {
 	t.Helper()
 	b := make([]byte, len(text)+2)
-	if _, err := io.ReadFull(br, b); err != nil || string(b) != string(frame(text)) {
+	if _, err := io.ReadFull(br, b); err != nil || !bytes.Equal(b, frame(text)) {
 		t.Fatalf("got %q, %v, want %q", b, err, text)
 	}
 }

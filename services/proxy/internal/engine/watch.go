@@ -15,7 +15,7 @@ func (e *Engine) Watch(ctx context.Context, f func(traffic.Update)) error {
 	for {
 		changes, err := sub.Next(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end of ctx is the end of the watch, not its failure
+			return nil
 		}
 		if err != nil {
 			return err

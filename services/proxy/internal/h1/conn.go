@@ -91,8 +91,7 @@ func (cn *conn) exchange(r *http.Request, head Head, call *Call) (*http.Response
 	head.write(cn.bw, r)
 	writeFraming(cn.bw, r)
 	up, sendErr := cn.send(r)
-	var bodyErr *BodyError
-	if errors.As(sendErr, &bodyErr) {
+	if _, ok := errors.AsType[*BodyError](sendErr); ok {
 		return nil, sendErr
 	}
 	if up == nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,10 +33,8 @@ func (h Head) check(r *http.Request) error {
 		return fmt.Errorf("%w: host %q", ErrRequest, r.Host)
 	}
 	for name, values := range r.Header {
-		for _, value := range values {
-			if breaksLine(value) {
-				return fmt.Errorf("%w: header %q", ErrRequest, name)
-			}
+		if slices.ContainsFunc(values, breaksLine) {
+			return fmt.Errorf("%w: header %q", ErrRequest, name)
 		}
 	}
 	return nil
@@ -67,10 +66,10 @@ func (h Head) write(w *bufio.Writer, r *http.Request) {
 	for name, values := range r.Header {
 		switch {
 		case name == "X-Forwarded-For":
-			if !isListed(listed, name) {
+			if !slices.Contains(listed, name) {
 				prior = strings.Join(values, ", ")
 			}
-		case replaced(name) || IsHopByHop(name) || isListed(listed, name):
+		case replaced(name) || IsHopByHop(name) || slices.Contains(listed, name):
 		default:
 			for _, value := range values {
 				writeAll(w, name, ": ", value, "\r\n")
@@ -99,10 +98,10 @@ func (h Head) Header(r *http.Request) http.Header {
 	for name, values := range r.Header {
 		switch {
 		case name == "X-Forwarded-For":
-			if !isListed(listed, name) {
+			if !slices.Contains(listed, name) {
 				prior = strings.Join(values, ", ") + ", "
 			}
-		case replaced(name) || IsHopByHop(name) || isListed(listed, name):
+		case replaced(name) || IsHopByHop(name) || slices.Contains(listed, name):
 		default:
 			out[name] = values
 		}
@@ -170,15 +169,6 @@ func connectionTokens(h http.Header) []string {
 		}
 	}
 	return tokens
-}
-
-func isListed(listed []string, name string) bool {
-	for _, l := range listed {
-		if l == name {
-			return true
-		}
-	}
-	return false
 }
 
 // RemoveHopByHop deletes from h what is for one connection only, and what its Connection header names.

@@ -2,7 +2,6 @@ package h1
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -114,21 +113,6 @@ func answering(response string) func(int64, net.Conn, *bufio.Reader) {
 			if _, err := io.WriteString(c, response); err != nil {
 				return
 			}
-		}
-	}
-}
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("%s: did not happen within %v", what, patience)
 		}
 	}
 }

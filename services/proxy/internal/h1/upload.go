@@ -37,8 +37,7 @@ func startUpload(cn *conn, r *http.Request, expects bool) *upload {
 	go func() {
 		defer close(up.done)
 		up.err = up.run(r, expects)
-		var bodyErr *BodyError
-		if errors.As(up.err, &bodyErr) {
+		if bodyErr, ok := errors.AsType[*BodyError](up.err); ok {
 			up.clientErr.Store(bodyErr)
 			cn.close() // there will be no response to half a request
 			return

@@ -106,7 +106,7 @@ func (h *histogram) add(d time.Duration) {
 }
 
 func (h *histogram) merge(o *histogram) {
-	for i, n := range o.count {
+	for i, n := range &o.count {
 		if n != 0 {
 			h.count[i] += n
 			h.sum[i] += o.sum[i]
@@ -116,7 +116,7 @@ func (h *histogram) merge(o *histogram) {
 
 // values returns the mean of each bucket in seconds and how often it occurred.
 func (h *histogram) values() (values, counts []float64) {
-	for i, n := range h.count {
+	for i, n := range &h.count {
 		if n != 0 {
 			values = append(values, h.sum[i].Seconds()/float64(n))
 			counts = append(counts, float64(n))

@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"testing"
+	"time"
+)
+
+// turns turns the wheel until the entry comes and returns how many ticks that took.
+func turns(t *testing.T, w *wheel, p *probed, limit int) int {
+	t.Helper()
+	for n := 1; n <= limit; n++ {
+		for _, due := range w.turn() {
+			if due == p {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+func TestTheWheelFiresOnceAfterTheDelay(t *testing.T) {
+	t.Parallel()
+	for delay, want := range map[time.Duration]int{
+		-time.Second: 1, 0: 1, 1: 1, wheelTick: 1, wheelTick + 1: 2, 7 * wheelTick: 7,
+		(wheelSlots - 1) * wheelTick: wheelSlots - 1, wheelSlots * wheelTick: wheelSlots, (wheelSlots + 1) * wheelTick: wheelSlots + 1,
+		5 * time.Minute: 30_000,
+	} {
+		for _, offset := range []int{0, 1, wheelSlots - 1} {
+			w, p := newWheel(), &probed{}
+			for range offset {
+				w.turn()
+			}
+			w.add(p, delay)
+			if got := turns(t, w, p, 40_000); got != want {
+				t.Errorf("%s from tick %d: after %d ticks, want %d", delay, offset, got, want)
+			}
+			if again := turns(t, w, p, 2*wheelSlots); again != 0 {
+				t.Errorf("%s: fired twice", delay)
+			}
+		}
+	}
+}
+
+func TestAnEntryOfTheWheelIsMovedAndRemoved(t *testing.T) {
+	t.Parallel()
+	w, p := newWheel(), &probed{}
+	w.add(p, 2000*wheelTick)
+	w.add(p, 3*wheelTick)
+	if got := turns(t, w, p, 4*wheelSlots); got != 3 {
+		t.Errorf("moved: after %d ticks, want 3", got)
+	}
+	if again := turns(t, w, p, 4*wheelSlots); again != 0 {
+		t.Errorf("fired at its old place too, after %d ticks", again)
+	}
+	w.add(p, 3*wheelTick)
+	w.remove(p)
+	w.remove(p)
+	if got := turns(t, w, p, 4*wheelSlots); got != 0 {
+		t.Errorf("removed, and fired after %d ticks", got)
+	}
+	if len(w.where) != 0 {
+		t.Errorf("%d entries are left", len(w.where))
+	}
+}
+
+func TestTheQueueStartsNoMoreWorkersThanAllowedAndKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	q := &queue{limit: 3}
+	due := []*probed{{}, {}, {}, {}}
+	if n := q.put(due[:2]); n != 2 {
+		t.Errorf("started %d workers for 2 targets", n)
+	}
+	if n := q.put(due[2:]); n != 1 {
+		t.Errorf("started %d more workers where 1 is allowed", n)
+	}
+	for i, want := range due {
+		if got := q.take(); got != want {
+			t.Errorf("target %d comes out of order", i)
+		}
+	}
+	for range 3 {
+		if q.take() != nil {
+			t.Error("an empty queue gives a target")
+		}
+	}
+	if n := q.put(due); n != 3 {
+		t.Errorf("started %d workers after all had ended, want 3", n)
+	}
+}
