@@ -47,7 +47,7 @@ func TestALostConnectionIsShownInTheView(t *testing.T) {
 	t.Parallel()
 	f, address := start(t)
 	f.addService("web")
-	f.breakAfter = make([]int, 20) // the client makes four attempts before it says that the connection is lost
+	f.breakAfter = make([]int, 8) // the client makes four attempts before it says that the connection is lost
 	r := terminal{width: 100, height: 40}.start(t, address, "deploy", "web", "--task-definition", "web:2")
 	r.out.contains(t, "connection lost: ")
 	f.end("d-2", orchestratorpb.Deployment_STATE_SUCCESSFUL, "")

@@ -251,11 +251,31 @@ func (p *player) record(d *orchestratorpb.Deployment, events []*orchestratorpb.E
 		}
 		p.result.Stages = append(p.result.Stages, StageTime{name, h.GetStartTime().AsTime().Sub(begin)})
 	}
+	if len(p.result.Stages) == 0 {
+		p.result.Stages = milestones(begin, events)
+	}
 	for _, e := range events {
 		if e.GetName() == "SERVICE_DEPLOYMENT_FAILED" && d.GetRollback().GetSafeTime() != nil {
 			p.result.FailureToSafe = d.GetRollback().GetSafeTime().AsTime().Sub(e.GetTime().AsTime())
 		}
 	}
+}
+
+// milestones stand in for the stages of a rolling deployment, which has none.
+func milestones(begin time.Time, events []*orchestratorpb.Event) []StageTime {
+	var list []StageTime
+	seen := map[string]bool{}
+	for _, e := range events {
+		name := map[string]string{
+			"TASKS_STARTED": "tasks start", "TASK_HEALTHY": "first healthy", "TASK_FAILED": "first failure", "TASKS_STOPPED": "tasks stop",
+			"SERVICE_DEPLOYMENT_FAILED": "failed", "SERVICE_DEPLOYMENT_COMPLETED": "completed",
+		}[e.GetName()]
+		if name != "" && !seen[name] {
+			seen[name] = true
+			list = append(list, StageTime{name, e.GetTime().AsTime().Sub(begin)})
+		}
+	}
+	return list
 }
 
 // Named is the story on a service of another name.

@@ -111,7 +111,7 @@ func (d *Driver) Close() error {
 	d.closed = true
 	d.mu.Unlock()
 	d.wait()
-	
+	d.feed.Close(errClosed())
 	return d.lock.Close()
 }
 

@@ -117,3 +117,56 @@ func TestValidateNamesFieldAndRule(t *testing.T) {
 		}
 	}
 }
+
+func TestAPathHoldsNoControlCharacters(t *testing.T) {
+	t.Parallel()
+	for path, valid := range map[string]bool{"/a%20b?c=d": true, "/é": true, "/a b": false, "/a\x00": false, "/a\nHost: b": false} {
+		v := Check{Path: path}.WithDefaults().Validate()
+		if (len(v) == 0) != valid {
+			t.Errorf("%q: %v", path, v)
+		}
+	}
+}
+
+func TestOnlyATargetNobodyKnowsIsLookedAtMoreOften(t *testing.T) {
+	t.Parallel()
+	for interval, want := range map[time.Duration]time.Duration{
+		10 * time.Millisecond: 10 * time.Millisecond, 50 * time.Millisecond: 20 * time.Millisecond, 30 * time.Second: 3 * time.Second,
+	} {
+		check := Check{Interval: interval}
+		if got := Pause(check, Registered(now)); got != want {
+			t.Errorf("initial, every %s: %s, want %s", interval, got, want)
+		}
+		if got := Pause(check, Health{State: Unhealthy}); got != interval {
+			t.Errorf("unhealthy, every %s: %s", interval, got)
+		}
+	}
+}
+
+func TestAnInconclusiveCheckChangesNothing(t *testing.T) {
+	t.Parallel()
+	for _, state := range States() {
+		h := Health{State: state, Successes: 3, StateTime: now, CheckTime: now}
+		if got := Next(Check{UnhealthyThreshold: 1}, h, Result{Inconclusive: true}, now.Add(time.Hour)); got != h {
+			t.Errorf("%s: %+v", state, got)
+		}
+	}
+}
+
+func TestReports(t *testing.T) {
+	t.Parallel()
+	h := Reported(Registered(now), true, "up", now)
+	if h.State != Healthy || h.Reason != "" || h.Successes != 1 {
+		t.Errorf("%+v", h)
+	}
+	later := now.Add(time.Minute)
+	if h = Reported(h, true, "still up", later); !h.StateTime.Equal(now) || h.Description != "still up" || !h.CheckTime.Equal(later) {
+		t.Errorf("%+v", h)
+	}
+	if h = Reported(h, false, "down", later); h.State != Unhealthy || h.Reason != FailedHealthChecks || h.Failures != 1 || !h.StateTime.Equal(later) {
+		t.Errorf("%+v", h)
+	}
+	if h = Reported(Deregistered(h, later), true, "up", later); h.State != Draining {
+		t.Errorf("%+v", h)
+	}
+}

@@ -63,7 +63,7 @@ type EventFilter struct {
 	Names                        []string
 }
 
-const selectEvents = `SELECT tx::text, id, cluster, service, deployment, sequence, type, name, reason, detail, time FROM events`
+const selectEvents = `SELECT tx::text AS position, id, cluster, service, deployment, sequence, type, name, reason, detail, time FROM events`
 
 // Only rows below the oldest open transaction are read, so that none can appear later at an earlier place.
 const listEvents = selectEvents + `
