@@ -25,16 +25,21 @@ import (
 )
 
 const (
-	checkedTargets  = 10_000
 	checkedInterval = time.Second
 	checkedFor      = 10 * time.Second // measured, when all are healthy
 	targetServer    = "SLIPWAY_BENCH_TARGET_SERVER"
 )
 
-// BenchmarkHealthChecks checks 10,000 targets each second against one local HTTP server, a process of its own, a connection
+// BenchmarkHealthChecks checks targets each second against one local HTTP server, a process of its own, a connection
 // for each check. It reports what the service did in ten seconds: checks/s, the p99 of how late checks began, and the CPU of
 // this process (the service; Postgres and the server are others) for 1000 checks.
 func BenchmarkHealthChecks(b *testing.B) {
+	for _, targets := range []int{1000, 3000, 10_000} {
+		b.Run(fmt.Sprint("targets=", targets), func(b *testing.B) { benchChecks(b, targets) })
+	}
+}
+
+func benchChecks(b *testing.B, targets int) {
 	address := startTargetServer(b)
 	cfg := app.Default()
 	cfg.Listen.Addr, cfg.MetricsAddr, cfg.DatabaseURL = "127.0.0.1:0", freeAddress(b), postgrestest.URL(b)
@@ -45,7 +50,7 @@ func BenchmarkHealthChecks(b *testing.B) {
 	conn, err := grpcclient.Dial(grpcclient.Config{Target: a.Addr()})
 	check(b, err)
 	defer conn.Close()
-	registerChecked(b, healthcheckpb.NewTargetGroupServiceClient(conn), address)
+	registerChecked(b, healthcheckpb.NewTargetGroupServiceClient(conn), address, targets)
 	for b.Loop() {
 		before := readMetrics(b, cfg.MetricsAddr)
 		<-time.After(checkedFor) // the span that is measured
@@ -58,13 +63,13 @@ func BenchmarkHealthChecks(b *testing.B) {
 	}
 }
 
-func registerChecked(b *testing.B, client healthcheckpb.TargetGroupServiceClient, address string) {
+func registerChecked(b *testing.B, client healthcheckpb.TargetGroupServiceClient, address string, targets int) {
 	b.Helper()
 	_, err := client.CreateTargetGroup(b.Context(), &healthcheckpb.CreateTargetGroupRequest{TargetGroup: &healthcheckpb.TargetGroup{
 		Name: "web", HealthCheck: &healthcheckpb.HealthCheck{Interval: durationpb.New(checkedInterval), Timeout: durationpb.New(checkedInterval)},
 	}})
 	check(b, err)
-	for from := 0; from < checkedTargets; from += 1000 {
+	for from := 0; from < targets; from += 1000 {
 		req := &healthcheckpb.RegisterTargetsRequest{TargetGroup: "web"}
 		for i := range 1000 {
 			req.Targets = append(req.Targets, &healthcheckpb.Target{Id: fmt.Sprint("t", from+i), Address: address})
@@ -76,7 +81,7 @@ func registerChecked(b *testing.B, client healthcheckpb.TargetGroupServiceClient
 	defer cancel()
 	stream, err := client.WatchTargetHealth(ctx, &healthcheckpb.WatchTargetHealthRequest{})
 	check(b, err)
-	for healthy := map[string]bool{}; len(healthy) < checkedTargets; {
+	for healthy := map[string]bool{}; len(healthy) < targets; {
 		resp, err := stream.Recv()
 		check(b, err)
 		for _, h := range resp.GetTargets() {

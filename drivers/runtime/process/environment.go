@@ -79,7 +79,7 @@ func (r *taskRecord) environment(container int) map[string]string {
 	for key, value := range r.Containers[container].Spec.Environment {
 		env[key] = expand(value, vars)
 	}
-	
+	maps.Copy(env, vars)
 	return env
 }
 

@@ -231,11 +231,17 @@ func server(t *testing.T, f http.HandlerFunc) string {
 	return strings.TrimPrefix(s.URL, "http://")
 }
 
-func wantProblem(t *testing.T, err error, kind problem.Kind, reason string) *problem.Error {
+// wantProblem checks an error as it came over the network.
+func wantProblem(t *testing.T, err error, kind problem.Kind, reason string) {
 	t.Helper()
-	p := problem.As(err)
-	if p == nil || p.Kind != kind || p.Reason != reason {
+	if p := problem.As(err); p == nil || p.Kind != kind || p.Reason != reason {
 		t.Fatalf("%v (%+v), want %s %s", err, p, kind, reason)
 	}
-	return p
+}
+
+// wantInvalid is wantProblem for bad input; it returns what is wrong.
+func wantInvalid(t *testing.T, err error) []problem.Violation {
+	t.Helper()
+	wantProblem(t, err, problem.InvalidArgument, "INVALID_FIELD")
+	return problem.As(err).Violations
 }

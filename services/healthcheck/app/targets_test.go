@@ -53,10 +53,9 @@ func TestARestartKeepsStatesAndCounts(t *testing.T) {
 	s.group(t, "web", httpCheck(50*time.Millisecond), 0)
 	s.register(t, "web", "default/web", "t1", address)
 	eventually(t, "five checks", func() bool { return s.health(t, "web", "t1").GetConsecutiveSuccesses() >= 5 })
-	var before, after *healthcheckpb.TargetHealth
-	before = s.health(t, "web", "t1")
+	before := s.health(t, "web", "t1")
 	s = s.restart(t)
-	after = s.health(t, "web", "t1")
+	after := s.health(t, "web", "t1")
 	if after.GetState() != healthy || after.GetConsecutiveSuccesses() < before.GetConsecutiveSuccesses() ||
 		!after.GetStateTime().AsTime().Equal(before.GetStateTime().AsTime()) {
 		t.Errorf("before: %v\nafter: %v", before, after)
@@ -116,9 +115,8 @@ func TestBadTargetsNameTheFieldAndTheRule(t *testing.T) {
 		"targets[1].address": {"a", "web-1.example.com:80", "b", "a b:80"},
 	} {
 		_, err := s.RegisterTargets(t.Context(), registration("jobs", "", targets...))
-		p := wantProblem(t, err, problem.InvalidArgument, "INVALID_FIELD")
-		if len(p.Violations) != 1 || p.Violations[0].Field != field {
-			t.Errorf("%q: %v, want %s", targets, p.Violations, field)
+		if v := wantInvalid(t, err); len(v) != 1 || v[0].Field != field {
+			t.Errorf("%q: %v, want %s", targets, v, field)
 		}
 	}
 	for _, address := range []string{"nohost", ":80", "h:", "h:http", "h:-1", "h:080", "h:80:80"} {
@@ -136,8 +134,8 @@ func TestANULIsRefusedAndHarmsNobody(t *testing.T) {
 	_, err := s.SetCustomHealth(t.Context(), &healthcheckpb.SetCustomHealthRequest{
 		TargetGroup: "jobs", TargetId: "a", Status: reportUnhealthy, Description: "b\x00d",
 	})
-	if p := wantProblem(t, err, problem.InvalidArgument, "INVALID_FIELD"); p.Violations[0].Field != "description" {
-		t.Errorf("%v", p.Violations)
+	if v := wantInvalid(t, err); len(v) != 1 || v[0].Field != "description" {
+		t.Errorf("%v", v)
 	}
 	s.report(t, "jobs", "b", reportHealthy, "fine")
 	s = s.restart(t)
@@ -153,14 +151,14 @@ func TestAReplayedAnswerChangesNothing(t *testing.T) {
 	deregister := &healthcheckpb.DeregisterTargetsRequest{
 		RequestId: "r-2", TargetGroup: "jobs", Service: "default/a", Generation: 1, TargetIds: []string{"a1"},
 	}
-	for _, want := range []healthcheckpb.TargetHealth_State{unused, unused} { // the second round is answered from memory of the first
+	for range 2 { // the second round is answered with what the first was
 		if _, err := s.RegisterTargets(t.Context(), register); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.DeregisterTargets(t.Context(), deregister); err != nil {
 			t.Fatal(err)
 		}
-		s.wantState(t, "jobs", "a1", want)
+		s.wantState(t, "jobs", "a1", unused)
 	}
 	if _, err := s.RegisterTargets(t.Context(), register); err != nil {
 		t.Fatal(err)
@@ -304,7 +302,7 @@ func TestGroupsAreCreatedListedModifiedAndDeleted(t *testing.T) {
 	wantProblem(t, err, problem.NotFound, "TARGET_GROUP_NOT_FOUND")
 	long := &healthcheckpb.TargetGroup{Name: "d", DeregistrationDelay: durationpb.New(2 * time.Hour), HealthCheck: &healthcheckpb.HealthCheck{HealthyThreshold: 1}}
 	_, err = s.CreateTargetGroup(t.Context(), &healthcheckpb.CreateTargetGroupRequest{TargetGroup: long})
-	if p := wantProblem(t, err, problem.InvalidArgument, "INVALID_FIELD"); len(p.Violations) != 2 {
-		t.Errorf("%v", p.Violations)
+	if v := wantInvalid(t, err); len(v) != 2 {
+		t.Errorf("%v", v)
 	}
 }

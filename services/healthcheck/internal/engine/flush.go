@@ -121,8 +121,9 @@ func (e *Engine) putBack(batch []store.Target) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, t := range batch {
-		if key := (Key{t.Group, t.ID}); e.targets[key] != nil {
-			e.dirty[key] = e.dirty[key] // kept, with the next counts at the latest
+		key := Key{t.Group, t.ID}
+		if _, again := e.dirty[key]; !again && e.targets[key] != nil {
+			e.dirty[key] = false // with the next counts
 		}
 	}
 }

@@ -1,18 +1,17 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
 
-// turns turns the wheel until the entry comes and returns how many ticks that took.
+// turns moves the wheel on until the entry comes and returns how many ticks that took.
 func turns(t *testing.T, w *wheel, p *probed, limit int) int {
 	t.Helper()
 	for n := 1; n <= limit; n++ {
-		for _, due := range w.turn() {
-			if due == p {
-				return n
-			}
+		if slices.Contains(w.turn(), p) {
+			return n
 		}
 	}
 	return 0

@@ -30,7 +30,8 @@ func etag(definition []byte) string {
 func checkOf(pb *healthcheckpb.HealthCheck) verdict.Check {
 	c := verdict.Check{
 		Path: pb.GetPath(), Port: int(pb.GetPort()), Interval: pb.GetInterval().AsDuration(), Timeout: pb.GetTimeout().AsDuration(),
-		HealthyThreshold: int(pb.GetHealthyThreshold()), UnhealthyThreshold: int(pb.GetUnhealthyThreshold()), Matcher: pb.GetMatcher(), KeepAlive: pb.GetKeepAlive(),
+		HealthyThreshold: int(pb.GetHealthyThreshold()), UnhealthyThreshold: int(pb.GetUnhealthyThreshold()),
+		Matcher: pb.GetMatcher(), KeepAlive: pb.GetKeepAlive(),
 	}
 	if pb.GetType() != healthcheckpb.HealthCheck_TYPE_UNSPECIFIED {
 		c.Type = verdict.Type(strings.TrimPrefix(pb.GetType().String(), "TYPE_"))
@@ -50,7 +51,8 @@ func healthPB(t store.Target) *healthcheckpb.TargetHealth {
 	pb := &healthcheckpb.TargetHealth{
 		TargetGroup: t.Group, Target: &healthcheckpb.Target{Id: t.ID, Address: t.Address}, Service: t.Service,
 		State:  healthcheckpb.TargetHealth_State(healthcheckpb.TargetHealth_State_value["STATE_"+string(t.Health.State)]),
-		Reason: t.Health.Reason, Description: t.Health.Description, ConsecutiveSuccesses: int32(t.Health.Successes), ConsecutiveFailures: int32(t.Health.Failures),
+		Reason: t.Health.Reason, Description: t.Health.Description,
+		ConsecutiveSuccesses: int32(t.Health.Successes), ConsecutiveFailures: int32(t.Health.Failures),
 		StateTime: timestamppb.New(t.Health.StateTime),
 	}
 	if !t.Health.CheckTime.IsZero() {

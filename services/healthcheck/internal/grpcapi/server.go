@@ -2,6 +2,7 @@
 package grpcapi
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -82,7 +83,7 @@ func (s *Server) CreateTargetGroup(ctx context.Context, req *healthcheckpb.Creat
 			if row, err = s.Store.GroupLock(ctx, tx, group.GetName()); err != nil {
 				return nil, nil, err
 			}
-			if string(row.Definition) != string(body) {
+			if !bytes.Equal(row.Definition, body) {
 				return nil, nil, problem.New(problem.AlreadyExists, "ALREADY_EXISTS",
 					"target group %s exists with another definition; use ModifyTargetGroup", row.Name)
 			}
@@ -191,7 +192,9 @@ func (s *Server) DeleteTargetGroup(ctx context.Context, req *healthcheckpb.Delet
 }
 
 // WatchTargetHealth streams a snapshot, then changes.
-func (s *Server) WatchTargetHealth(req *healthcheckpb.WatchTargetHealthRequest, stream grpc.ServerStreamingServer[healthcheckpb.WatchTargetHealthResponse]) error {
+func (s *Server) WatchTargetHealth(
+	req *healthcheckpb.WatchTargetHealthRequest, stream grpc.ServerStreamingServer[healthcheckpb.WatchTargetHealthResponse],
+) error {
 	wanted := map[string]bool{}
 	for _, name := range req.GetTargetGroups() {
 		wanted[name] = true

@@ -106,7 +106,9 @@ func (s *Server) deregister(ctx context.Context, tx pgx.Tx, req *healthcheckpb.D
 }
 
 // DescribeTargetHealth returns the health of targets; a name that is not registered is unused.
-func (s *Server) DescribeTargetHealth(ctx context.Context, req *healthcheckpb.DescribeTargetHealthRequest) (*healthcheckpb.DescribeTargetHealthResponse, error) {
+func (s *Server) DescribeTargetHealth(
+	ctx context.Context, req *healthcheckpb.DescribeTargetHealthRequest,
+) (*healthcheckpb.DescribeTargetHealthResponse, error) {
 	if err := printable("target_group", req.GetTargetGroup()); err != nil {
 		return nil, err
 	}

@@ -83,8 +83,7 @@ func unreachable(err error) verdict.Result {
 	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		result.Inconclusive = result.Inconclusive || errors.Is(err, own)
 	}
-	var op *net.OpError
-	if errors.Is(err, syscall.EADDRNOTAVAIL) && errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok && errors.Is(err, syscall.EADDRNOTAVAIL) {
 		// No port is left; for an IPv6 address it may also mean that this machine has no IPv6, for ever.
 		address, ok := op.Addr.(*net.TCPAddr)
 		result.Inconclusive = ok && address.IP.To4() != nil
@@ -94,8 +93,7 @@ func unreachable(err error) verdict.Result {
 
 // cause is the innermost error that says something to a person.
 func cause(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err.Error()
 	}
 	return err.Error()

@@ -129,23 +129,28 @@ func TestAnHTTPTargetIsJudgedByItsStatus(t *testing.T) {
 		"other port":                   {verdict.Check{Port: secure.Listener.Addr().(*net.TCPAddr).Port, Type: verdict.HTTPS}, p, verdict.Result{OK: true}},
 		"TCP":                          {verdict.Check{Type: verdict.TCP}, p, verdict.Result{OK: true}},
 		"moved, not followed": {
-			verdict.Check{Path: "/moved"}, p,
+			verdict.Check{Path: "/moved"},
+			p,
 			verdict.Result{Reason: verdict.ResponseCodeMismatch, Description: "Health checks failed with these codes: [302]"},
 		},
 		"bad": {
-			verdict.Check{Path: "/bad"}, p,
+			verdict.Check{Path: "/bad"},
+			p,
 			verdict.Result{Reason: verdict.ResponseCodeMismatch, Description: "Health checks failed with these codes: [500]"},
 		},
 		"hangs": {
-			verdict.Check{Path: "/hangs", Timeout: 50 * time.Millisecond}, p,
+			verdict.Check{Path: "/hangs", Timeout: 50 * time.Millisecond},
+			p,
 			verdict.Result{Reason: verdict.Timeout, Description: "Request timed out"},
 		},
 		"closed": {
-			verdict.Check{}, closed(t),
+			verdict.Check{},
+			closed(t),
 			verdict.Result{Reason: verdict.FailedHealthChecks, Description: "Health checks failed: connect: connection refused"},
 		},
 		"TCP closed": {
-			verdict.Check{Type: verdict.TCP}, closed(t),
+			verdict.Check{Type: verdict.TCP},
+			closed(t),
 			verdict.Result{Reason: verdict.FailedHealthChecks, Description: "Health checks failed: connect: connection refused"},
 		},
 	} {

@@ -18,7 +18,8 @@ const ownerSQL = `SELECT id, service FROM targets WHERE target_group = $1 AND id
 
 const registerSQL = `
 INSERT INTO targets AS t (target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+  $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
 ON CONFLICT (target_group, id) DO UPDATE SET address = excluded.address, state = excluded.state, reason = excluded.reason,
   description = excluded.description, successes = excluded.successes, failures = excluded.failures, state_time = excluded.state_time,
   check_time = excluded.check_time, drain_end = NULL
@@ -39,7 +40,8 @@ func (s *Store) TargetsRegister(ctx context.Context, tx pgx.Tx, group, service s
 	var id, owner string
 	err := tx.QueryRow(ctx, ownerSQL, group, ids, service).Scan(&id, &owner)
 	if err == nil {
-		return nil, problem.New(problem.FailedPrecondition, "IN_USE", "target %s of target group %s belongs to %s", id, group, ownerName(owner)).With("target", id)
+		return nil, problem.New(problem.FailedPrecondition, "IN_USE",
+			"target %s of target group %s belongs to %s", id, group, ownerName(owner)).With("target", id)
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("register targets: %w", postgres.Classify(err))
@@ -57,7 +59,8 @@ func ownerName(service string) string {
 const healthSQL = `
 UPDATE targets t SET state = n.state, reason = n.reason, description = n.description, successes = n.successes, failures = n.failures,
   state_time = n.state_time, check_time = n.check_time
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+  $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
   AS n (target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time)
 WHERE t.target_group = n.target_group AND t.id = n.id AND t.address = n.address AND t.service = n.service AND t.state <> 'DRAINING'`
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -257,6 +258,47 @@ func TestBothDirectionsFlowAtOnce(t *testing.T) {
 			}
 			_ = res.Body.Close()
 		}
+	}
+}
+
+func TestALongResponseOutlivesEveryTimeoutOfItsBeginning(t *testing.T) {
+	const short = 50 * time.Millisecond
+	backend := newBackend(t, func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		for range 4 {
+			<-time.After(short)
+			_, _ = io.WriteString(w, "x")
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	for _, protocol := range protocols {
+		for name, client := range map[string]*http.Client{"HTTP/1.1": http.DefaultClient, "HTTP/2": h2c(t)} {
+			b := newTestbed(t, Config{
+				ReadHeaderTimeout: short, ResponseHeaderTimeout: short, DialTimeout: short, ClientIdleTimeout: short, TargetIdleTimeout: short,
+			})
+			b.apply(all(groupOf("blue", protocol, open(backend))))
+			res, err := client.Get("http://" + b.address)
+			if body := readAll(t, res, err); body != "xxxx" {
+				t.Errorf("%s to %s: got %q", name, protocol, body)
+			}
+		}
+	}
+}
+
+func TestAClientThatSaysNothingIsCutOff(t *testing.T) {
+	b := newTestbed(t, Config{ReadHeaderTimeout: 20 * time.Millisecond})
+	b.apply(all(groupOf("blue", "")))
+	for _, begin := range []string{"", "GET / HTTP/1.1\r\nHost:", "PRI * HT"} {
+		nc, err := net.Dial("tcp", b.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(nc, begin)
+		_ = nc.SetDeadline(time.Now().Add(patience))
+		if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("after %q the connection stays open", begin)
+		}
+		_ = nc.Close()
 	}
 }
 

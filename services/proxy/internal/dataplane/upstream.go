@@ -3,6 +3,7 @@ package dataplane
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -82,7 +83,7 @@ type http2 struct {
 func newHTTP2(address string, grpc bool, c Config) *http2 {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
-	dialer := net.Dialer{Timeout: c.DialTimeout}
+	dialer := net.Dialer{Timeout: c.DialTimeout, KeepAliveConfig: h1.KeepAlive}
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			nc, err := dialer.DialContext(ctx, network, address)
@@ -96,8 +97,8 @@ func newHTTP2(address string, grpc bool, c Config) *http2 {
 		IdleConnTimeout:        c.TargetIdleTimeout,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: maxResponseHeader,
-		// A connection whose target is gone without a word is noticed by an unanswered ping.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
+		// No HTTP2.SendPingTimeout: a gRPC server takes pings on a quiet connection for an attack and closes it, streams
+		// and all (ENHANCE_YOUR_CALM, too_many_pings). TCP's keep-alive finds targets that are gone without a word.
 	}
 	if !grpc {
 		t.ResponseHeaderTimeout = c.ResponseHeaderTimeout
@@ -130,6 +131,10 @@ func (u *http2) do(r *http.Request, head h1.Head, x *exchange) (*http.Response, 
 	}
 	res, err := u.transport.RoundTrip(out)
 	x.hints.stop()
+	if err == nil && res.StatusCode < http.StatusContinue { // which net/http's server would not send on
+		_ = res.Body.Close()
+		err = fmt.Errorf("the target answered with status %d", res.StatusCode)
+	}
 	if err == nil {
 		return res, nil
 	}

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// KeepAlive finds a target that is gone without a word within half a minute.
+var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3} //nolint:gochecknoglobals // a constant
+
 // Config says how to reach the target. Times of zero mean no limit.
 type Config struct {
 	// Address is host:port.
@@ -43,7 +46,7 @@ type Client struct {
 
 // New returns a client without a connection.
 func New(config Config) *Client {
-	return &Client{config: config, dialer: net.Dialer{Timeout: config.DialTimeout}}
+	return &Client{config: config, dialer: net.Dialer{Timeout: config.DialTimeout, KeepAliveConfig: KeepAlive}}
 }
 
 // Do sends the request, as a server received it, to the target and returns the response. The caller closes the

@@ -192,6 +192,13 @@ func TestAnEndlessRowOfInformationalResponsesEnds(t *testing.T) {
 	}
 }
 
+func TestAStatusThatIsNoneIsAnError(t *testing.T) {
+	target := newTarget(t, answering("HTTP/1.1 042 What\r\nContent-Length: 0\r\n\r\n"))
+	if _, _, err := do(t, newClient(t, target.address), get("/")); err == nil {
+		t.Error("no error")
+	}
+}
+
 func TestTheEndOfTheRequestsContextEndsTheCall(t *testing.T) {
 	arrived := make(chan struct{})
 	closed := make(chan struct{})

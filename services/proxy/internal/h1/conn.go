@@ -3,6 +3,7 @@ package h1
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -149,6 +150,8 @@ func (cn *conn) readResponse(r *http.Request, call *Call, up *upload) (*http.Res
 			return nil, err
 		}
 		switch {
+		case res.StatusCode < http.StatusContinue: // which net/http's server would not send on
+			return nil, fmt.Errorf("the target answered with status %d", res.StatusCode)
 		case res.StatusCode == http.StatusContinue:
 			if up != nil {
 				up.proceed()
