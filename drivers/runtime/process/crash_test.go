@@ -339,6 +339,38 @@ func TestATaskOfAnotherBootIsStoppedAndItsProcessIDLeftAlone(t *testing.T) {
 	}
 }
 
+// The order that dropped the task and the one that lists it again were accepted, and the driver ended before the task
+// was told to stop.
+func TestATaskThatIsListedAgainStopsAllTheSame(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	container, startsDir := counted(t)
+	set := oneTask(t, container)
+	name := set.Tasks[0]
+	d := open(t, Config{Dir: dir})
+	ensure(t, d, 1, set)
+	reaches(t, d, name, runtime.Running)
+	eventually(t, "it has noted its start", func() bool { return len(starts(t, startsDir, name)) == 1 })
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	service := d.services[set.Service]
+	again := service.with(3, set.ID, service.Sets[set.ID].list(nil).list(set.Tasks))
+	if err := d.disk.write(d.cfg.servicePath(set.Service), again); err != nil {
+		t.Fatal(err)
+	}
+	d = open(t, Config{Dir: dir})
+	task := reaches(t, d, name, runtime.Stopped)
+	if task.StopCode != runtime.ServiceSchedulerInitiated {
+		t.Errorf("got %s", task.StopCode)
+	}
+	ensure(t, d, 3, set)
+	reaches(t, d, name, runtime.Stopped)
+	if n := len(starts(t, startsDir, name)); n != 1 {
+		t.Errorf("it was started %d times", n)
+	}
+}
+
 // Drivers are killed at random moments, one after the other, on the same folder.
 func TestNoTaskRunsTwiceHoweverOftenTheDriverIsKilled(t *testing.T) {
 	t.Parallel()

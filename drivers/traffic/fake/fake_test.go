@@ -3,6 +3,7 @@ package fake_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,12 +64,12 @@ func TestTargetsDrainByHandOrByTime(t *testing.T) {
 		f.DrainByHand()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		var last traffic.Applied
+		var last atomic.Pointer[traffic.Applied]
 		over := make(chan error, 1)
 		go func() {
 			over <- f.Watch(ctx, func(u traffic.Update) {
 				if len(u.Services) > 0 {
-					last = u.Services[0]
+					last.Store(&u.Services[0])
 				}
 			})
 		}()
@@ -78,8 +79,8 @@ func TestTargetsDrainByHandOrByTime(t *testing.T) {
 		drained := func(want int) {
 			t.Helper()
 			synctest.Wait()
-			if len(last.Drained) != want {
-				t.Errorf("drained are %v, want %d", last.Drained, want)
+			if got := last.Load().Drained; len(got) != want {
+				t.Errorf("drained are %v, want %d", got, want)
 			}
 		}
 		if err := f.Apply(ctx, 1, routes(target("a", time.Time{}), target("b", time.Now().Add(time.Minute)))); err != nil {
@@ -92,8 +93,8 @@ func TestTargetsDrainByHandOrByTime(t *testing.T) {
 		drained(2)
 		f.SetProblem("shop/web", "a port is taken")
 		synctest.Wait()
-		if last.Problem != "a port is taken" {
-			t.Errorf("problem %q", last.Problem)
+		if got := last.Load().Problem; got != "a port is taken" {
+			t.Errorf("problem %q", got)
 		}
 		broken := errors.New("broken")
 		f.BreakWatches(broken)

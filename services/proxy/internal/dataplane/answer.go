@@ -5,40 +5,27 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/slipway-deploy/slipway/services/proxy/internal/h1"
 )
 
-// answer is the proxy's own response where there is none of a target: the status and why. A gRPC client gets it as
-// gRPC does, UNAVAILABLE with the reason as its message, which is what it would make of 502, 503 and 504.
+// answer is the proxy's own response where there is none of a target: the status and why. A gRPC client gets it as gRPC
+// says things.
 func answer(w http.ResponseWriter, r *http.Request, status int, reason string) {
-	text := strconv.Itoa(status) + " " + http.StatusText(status) + ": " + reason
-	h := w.Header()
 	if isGRPC(r) {
-		h.Set("Content-Type", "application/grpc")
-		grpcStatus(h, "", text)
-		w.WriteHeader(http.StatusOK)
+		grpcAnswer(w, codes.Unavailable, reason) // what a client would make of 502, 503 and 504
 		return
 	}
+	text := strconv.Itoa(status) + " " + http.StatusText(status) + ": " + reason
+	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Length", strconv.Itoa(len(text)+1))
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text + "\n"))
-}
-
-func isGRPC(r *http.Request) bool {
-	return r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
-}
-
-// grpcStatus sets UNAVAILABLE and its message, with the prefix for trailers or without one where header and trailers
-// are one.
-func grpcStatus(h http.Header, prefix, message string) {
-	h[prefix+"Grpc-Status"] = []string{"14"}
-	h[prefix+"Grpc-Message"] = []string{url.PathEscape(message)}
 }
 
 // statusOf is the status and the reason for a request that failed at a target, in the cases and with the codes of an

@@ -1,14 +1,19 @@
 package dataplane
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -108,30 +113,80 @@ func TestAGRPCStreamLivesThroughASwitchUntilItsDrainTime(t *testing.T) {
 	b.awaitDrained(old)
 }
 
-func TestAGRPCStreamEndsWithItsTrailers(t *testing.T) {
-	address, h := grpcTarget(t)
-	b := newTestbed(t, Config{})
-	b.apply(all(groupOf("blue", traffic.GRPC, open(address))))
-	stream, err := grpcClient(t, b.address).Watch(within(t), &healthpb.HealthCheckRequest{})
+// resetting is a target whose streams all end with an error code of HTTP/2, before or after a response's header.
+func resetting(t *testing.T, code http2.ErrCode, header bool) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stream.Recv(); err != nil {
-		t.Fatal(err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = nc.Close() }()
+				_, _ = io.ReadFull(nc, make([]byte, len(http2.ClientPreface)))
+				framer := http2.NewFramer(nc, nc)
+				_ = framer.WriteSettings()
+				for {
+					f, err := framer.ReadFrame()
+					if err != nil {
+						return
+					}
+					if _, ok := f.(*http2.HeadersFrame); !ok {
+						continue
+					}
+					if header {
+						var block bytes.Buffer
+						e := hpack.NewEncoder(&block)
+						_ = e.WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
+						_ = e.WriteField(hpack.HeaderField{Name: "content-type", Value: "application/grpc"})
+						_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: f.Header().StreamID, BlockFragment: block.Bytes(), EndHeaders: true})
+					}
+					if code == http2.ErrCodeNo {
+						return // and the connection with it
+					}
+					_ = framer.WriteRSTStream(f.Header().StreamID, code)
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func TestAGRPCCallThatItsTargetBreaksOffEndsAsItWouldWithoutAProxy(t *testing.T) {
+	for code, want := range map[http2.ErrCode]codes.Code{
+		http2.ErrCodeNo:              codes.Unavailable, // a lost connection
+		http2.ErrCodeCancel:          codes.Canceled,
+		http2.ErrCodeInternal:        codes.Internal,
+		http2.ErrCodeEnhanceYourCalm: codes.ResourceExhausted,
+	} {
+		for _, header := range []bool{false, true} {
+			address := resetting(t, code, header)
+			b := newTestbed(t, Config{})
+			b.apply(all(groupOf("blue", traffic.GRPC, open(address))))
+			for name, at := range map[string]string{"direct": address, "proxy": b.address} {
+				_, err := grpcClient(t, at).Check(within(t), &healthpb.HealthCheckRequest{})
+				if status.Code(err) != want {
+					t.Errorf("%v, header %v, %s: %v, want %v", code, header, name, err, want)
+				}
+			}
+		}
 	}
-	go h.Shutdown()
-	_, _ = stream.Recv() // NOT_SERVING
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	short, err := grpcClient(t, b.address).Watch(ctx, &healthpb.HealthCheckRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for err == nil {
-		_, err = short.Recv()
-	}
-	if status.Code(err) != codes.DeadlineExceeded {
-		t.Errorf("the stream ended with %v", err)
+}
+
+func TestADeadlineThatEndsAtTheTargetFirstIsOneForTheClient(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	cancelled := http2.StreamError{Code: http2.ErrCodeCancel}
+	for timeout, want := range map[string]codes.Code{"50m": codes.DeadlineExceeded, "1H": codes.Canceled, "": codes.Canceled, "x": codes.Canceled, "5x": codes.Canceled} {
+		r.Header.Set("Grpc-Timeout", timeout)
+		if got := grpcCode(cancelled, r, time.Now().Add(-time.Second)); got != want {
+			t.Errorf("timeout %q: %v, want %v", timeout, got, want)
+		}
 	}
 }
 

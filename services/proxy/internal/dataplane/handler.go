@@ -125,7 +125,7 @@ func (f *forwarding) try(p *pool, t *target) error {
 	start := time.Now()
 	res, err := t.upstream.do(r, f.head, x) //nolint:bodyclose // respond and upgrade close it
 	if err != nil {
-		return f.fail(p, t, x, err)
+		return f.fail(p, t, x, start, err)
 	}
 	p.group.stats.Answered(res.StatusCode, time.Since(start))
 	t.reachable()
@@ -133,12 +133,12 @@ func (f *forwarding) try(p *pool, t *target) error {
 		f.upgrade(x, res)
 		return nil
 	}
-	f.respond(t, x, res)
+	f.respond(t, x, start, res)
 	return nil
 }
 
 // fail answers for a target that did not, or returns a dial error for the next try.
-func (f *forwarding) fail(p *pool, t *target, x *exchange, err error) error {
+func (f *forwarding) fail(p *pool, t *target, x *exchange, start time.Time, err error) error {
 	if _, ok := errors.AsType[*h1.DialError](err); ok {
 		return err
 	}
@@ -148,6 +148,10 @@ func (f *forwarding) fail(p *pool, t *target, x *exchange, err error) error {
 	status, reason := statusOf(err, t)
 	if status >= http.StatusInternalServerError {
 		p.group.stats.Failed()
+	}
+	if isGRPC(f.r) && !x.wasCut.Load() {
+		grpcAnswer(f.w, grpcCode(err, f.r, start), reason)
+		return nil
 	}
 	f.listener.log.Debug("a request failed", "target", t.id, "status", status, "error", err)
 	answer(f.w, f.r, status, reason)

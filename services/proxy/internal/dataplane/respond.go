@@ -5,13 +5,16 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"time"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/slipway-deploy/slipway/services/proxy/internal/h1"
 )
 
 // respond passes the target's response on. A response that breaks off is broken off for the client too: it must not
-// look whole. A gRPC call that is cut ends as gRPC does, with UNAVAILABLE, so that its client tries again.
-func (f *forwarding) respond(t *target, x *exchange, res *http.Response) {
+// look whole. A gRPC call ends with a status instead, so that its client knows whether to try again.
+func (f *forwarding) respond(t *target, x *exchange, start time.Time, res *http.Response) {
 	defer func() { _ = res.Body.Close() }()
 	h1.RemoveHopByHop(res.Header)
 	h := f.w.Header()
@@ -31,11 +34,15 @@ func (f *forwarding) respond(t *target, x *exchange, res *http.Response) {
 	buf := f.listener.buffers.get()
 	err := f.copy(res, *buf)
 	f.listener.buffers.put(buf)
-	if err != nil && x.wasCut.Load() && isGRPC(f.r) {
-		grpcStatus(h, http.TrailerPrefix, "the drain time of target "+t.id+" ended")
+	switch {
+	case err == nil:
+	case x.wasCut.Load() && isGRPC(f.r):
+		grpcStatus(h, http.TrailerPrefix, codes.Unavailable, "the drain time of target "+t.id+" ended")
 		return
-	}
-	if err != nil {
+	case f.r.Context().Err() == nil && isGRPC(f.r):
+		grpcStatus(h, http.TrailerPrefix, grpcCode(err, f.r, start), "target "+t.id+" broke the call off")
+		return
+	default:
 		panic(http.ErrAbortHandler)
 	}
 	f.trailers(res, announced)

@@ -30,7 +30,7 @@ type upstream interface {
 
 func newUpstream(protocol, address string, c Config) upstream {
 	if protocol == traffic.HTTP1 {
-		return http1{h1.New(h1.Config{
+		return overHTTP1{h1.New(h1.Config{
 			Address: address, DialTimeout: c.DialTimeout, ResponseHeaderTimeout: c.ResponseHeaderTimeout,
 			ContinueTimeout: time.Second, IdleTimeout: c.TargetIdleTimeout, MaxIdle: c.MaxIdlePerTarget,
 			MaxResponseHeaderBytes: maxResponseHeader,
@@ -63,24 +63,24 @@ func (x *exchange) end() {
 	}
 }
 
-type http1 struct{ client *h1.Client }
+type overHTTP1 struct{ client *h1.Client }
 
-func (u http1) begin(r *http.Request, _ *exchange) *http.Request { return r }
+func (u overHTTP1) begin(r *http.Request, _ *exchange) *http.Request { return r }
 
-func (u http1) do(r *http.Request, head h1.Head, x *exchange) (*http.Response, error) {
+func (u overHTTP1) do(r *http.Request, head h1.Head, x *exchange) (*http.Response, error) {
 	return u.client.Do(r, head, &x.call)
 }
-func (u http1) closeIdle() { u.client.CloseIdle() }
-func (u http1) reopen()    { u.client.Reopen() }
+func (u overHTTP1) closeIdle() { u.client.CloseIdle() }
+func (u overHTTP1) reopen()    { u.client.Reopen() }
 
-// http2 speaks HTTP/2 without TLS, by prior knowledge. A transport for each target: its idle connections can be closed
+// overHTTP2 speaks HTTP/2 without TLS, by prior knowledge. A transport for each target: its idle connections can be closed
 // when that target is drained.
-type http2 struct {
+type overHTTP2 struct {
 	address   string
 	transport *http.Transport
 }
 
-func newHTTP2(address string, grpc bool, c Config) *http2 {
+func newHTTP2(address string, grpc bool, c Config) *overHTTP2 {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	dialer := net.Dialer{Timeout: c.DialTimeout, KeepAliveConfig: h1.KeepAlive}
@@ -103,20 +103,20 @@ func newHTTP2(address string, grpc bool, c Config) *http2 {
 	if !grpc {
 		t.ResponseHeaderTimeout = c.ResponseHeaderTimeout
 	}
-	return &http2{address: address, transport: t}
+	return &overHTTP2{address: address, transport: t}
 }
 
-func (u *http2) closeIdle() { u.transport.CloseIdleConnections() }
-func (u *http2) reopen()    {}
+func (u *overHTTP2) closeIdle() { u.transport.CloseIdleConnections() }
+func (u *overHTTP2) reopen()    {}
 
-func (u *http2) begin(r *http.Request, x *exchange) *http.Request {
+func (u *overHTTP2) begin(r *http.Request, x *exchange) *http.Request {
 	ctx, cancel := context.WithCancel(r.Context())
 	x.cancel = cancel
 	x.hints = &hints{informational: x.call.Informational}
 	return r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: x.hints.pass}))
 }
 
-func (u *http2) do(r *http.Request, head h1.Head, x *exchange) (*http.Response, error) {
+func (u *overHTTP2) do(r *http.Request, head h1.Head, x *exchange) (*http.Response, error) {
 	out := new(http.Request)
 	*out = *r
 	out.URL = &url.URL{Scheme: "http", Host: u.address, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery}
@@ -142,7 +142,7 @@ func (u *http2) do(r *http.Request, head h1.Head, x *exchange) (*http.Response, 
 }
 
 // classify turns an error of net/http into one of h1.
-func (u *http2) classify(err error, r *http.Request, x *exchange, body *clientBody) error {
+func (u *overHTTP2) classify(err error, r *http.Request, x *exchange, body *clientBody) error {
 	var dial *h1.DialError
 	var netErr net.Error
 	switch {
