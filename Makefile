@@ -42,7 +42,7 @@ dev: deps build ## Run all of Slipway in one program, with a Postgres of its own
 	bin/slipway dev $(ARGS)
 
 .PHONY: demo
-demo: deps build ## Show a blue/green deployment, a canary and a rollback on this machine
+demo: deps build ## Play four deployments of real processes under load and print what happens
 	bin/slipway demo $(ARGS)
 
 .PHONY: deps

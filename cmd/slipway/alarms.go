@@ -82,7 +82,8 @@ func newAlarmsSet(c *cli) *cobra.Command {
 				return err
 			}
 			return c.show(r, func() error {
-				_, err := fmt.Fprintf(c.out, "alarm %s is %s until its next evaluation\n", words.Clean(r.GetAlarm().GetName()), words.Enum(r.GetAlarm().GetState()))
+				name, state := words.Clean(r.GetAlarm().GetName()), words.Enum(r.GetAlarm().GetState())
+				_, err := fmt.Fprintf(c.out, "alarm %s is %s until its next evaluation\n", name, state)
 				return err
 			})
 		},
@@ -97,7 +98,7 @@ func newAlarmsHistory(c *cli) *cobra.Command {
 		Use:     "history [NAME]",
 		Short:   "Show what happened to an alarm, or to all, newest first",
 		Example: `  slipway alarms history web-5xx`,
-		Args:    atMost(1),
+		Args:    atMostOne(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 1 {
 				return usagef(cmd, "--limit must be at least 1")

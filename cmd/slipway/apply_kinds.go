@@ -129,7 +129,8 @@ func (ap *applier) taskDefinition(ctx context.Context, doc manifest.Document) (a
 		return applied{}, err
 	}
 	if latest := have.GetTaskDefinition(); latest != nil && sameDefinition(latest, request.GetTaskDefinition()) {
-		return applied{answer: &orchestratorpb.RegisterTaskDefinitionResponse{TaskDefinition: latest}, what: unchanged, note: ", is " + definitionName(latest)}, nil
+		answer := &orchestratorpb.RegisterTaskDefinitionResponse{TaskDefinition: latest}
+		return applied{answer: answer, what: unchanged, note: ", is " + definitionName(latest)}, nil
 	}
 	r, err := ap.api.taskDefinitions.RegisterTaskDefinition(ctx, request)
 	return applied{answer: r, what: created, note: ", is " + definitionName(r.GetTaskDefinition())}, err

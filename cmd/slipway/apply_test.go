@@ -68,7 +68,7 @@ service web created, deployment d-1 began; follow it with: slipway watch d-1
 	f.eventually(t, func() bool { return f.find("d-1").GetFinishTime() != nil })
 	s = slipway(t, address, "apply", "-f", file)
 	s.want(t, 0)
-	for _, line := range strings.Split(strings.TrimSpace(s.out), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(s.out), "\n") {
 		if !strings.Contains(line, " unchanged") && !strings.HasPrefix(line, "cluster staging") {
 			t.Errorf("applied again: %s", line)
 		}

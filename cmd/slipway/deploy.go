@@ -114,7 +114,8 @@ func (c *cli) registerFile(ctx context.Context, a *api, file, requestID string) 
 	}
 	for _, doc := range docs {
 		if doc.Kind != manifest.TaskDefinition || len(docs) > 1 {
-			return "", manifest.Mistakes{{At: doc.At, Text: `deploy -f takes a file with one taskDefinition and nothing else; for all else there is "slipway apply -f"`}}
+			const rule = `deploy -f takes a file with one taskDefinition and nothing else; for all else there is "slipway apply -f"`
+			return "", manifest.Mistakes{{At: doc.At, Text: rule}}
 		}
 	}
 	request := docs[0].Request.(*orchestratorpb.RegisterTaskDefinitionRequest)

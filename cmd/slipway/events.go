@@ -23,7 +23,7 @@ func newEvents(c *cli) *cobra.Command {
 		Example: `  slipway events web
   slipway events web -f
   slipway events --deployment d-7 --tail 0`,
-		Args: atMost(1),
+		Args: atMostOne(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if e.tail < 0 {
 				return usagef(cmd, "--tail must not be negative")

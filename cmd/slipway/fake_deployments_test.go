@@ -62,11 +62,11 @@ func (f *fake) begin(s *orchestratorpb.Service, definition string, config *orche
 			d.SourceServiceRevisions = append(d.SourceServiceRevisions, past.GetTargetServiceRevision())
 		}
 	}
-	s.Deployment, s.TaskDefinition = d.Id, d.GetTargetServiceRevision().GetTaskDefinition()
+	s.Deployment, s.TaskDefinition = d.GetId(), d.GetTargetServiceRevision().GetTaskDefinition()
 	f.deployments = append(f.deployments, d)
-	f.emit(d, 0, "SERVICE_DEPLOYMENT_IN_PROGRESS", "ECS deployment "+d.Id+" in progress.")
+	f.emit(d, 0, "SERVICE_DEPLOYMENT_IN_PROGRESS", "ECS deployment "+d.GetId()+" in progress.")
 	if f.drive != nil {
-		go f.drive(f, d.Id)
+		go f.drive(f, d.GetId())
 	}
 	return proto.CloneOf(d), nil
 }
@@ -136,11 +136,11 @@ func (f *fake) ListDeployments(_ context.Context, r *orchestratorpb.ListDeployme
 		}
 	}
 	if r.GetPageToken() != "" {
-		answer.Deployments = answer.Deployments[slices.IndexFunc(answer.Deployments, func(d *orchestratorpb.Deployment) bool { return d.GetId() == r.GetPageToken() }):]
+		answer.Deployments = answer.GetDeployments()[slices.IndexFunc(answer.GetDeployments(), func(d *orchestratorpb.Deployment) bool { return d.GetId() == r.GetPageToken() }):]
 	}
-	if n := int(r.GetPageSize()); n > 0 && len(answer.Deployments) > n {
-		answer.NextPageToken = answer.Deployments[n].GetId()
-		answer.Deployments = answer.Deployments[:n]
+	if n := int(r.GetPageSize()); n > 0 && len(answer.GetDeployments()) > n {
+		answer.NextPageToken = answer.GetDeployments()[n].GetId()
+		answer.Deployments = answer.GetDeployments()[:n]
 	}
 	return answer, nil
 }
@@ -165,7 +165,7 @@ func (f *fake) WatchDeployment(r *orchestratorpb.WatchDeploymentRequest, stream 
 		answer := &orchestratorpb.WatchDeploymentResponse{Deployment: proto.CloneOf(f.find(r.GetDeployment()))}
 		for _, e := range f.events {
 			// One event for each answer, so that tests can break streams between any two.
-			if e.GetDeployment() == r.GetDeployment() && e.GetSequence() > after && len(answer.Events) == 0 {
+			if e.GetDeployment() == r.GetDeployment() && e.GetSequence() > after && len(answer.GetEvents()) == 0 {
 				answer.Events = append(answer.Events, e)
 			}
 		}
@@ -173,7 +173,7 @@ func (f *fake) WatchDeployment(r *orchestratorpb.WatchDeploymentRequest, stream 
 		if err := stream.Send(answer); err != nil {
 			return err
 		}
-		after += int64(len(answer.Events))
+		after += int64(len(answer.GetEvents()))
 		d := answer.GetDeployment()
 		if d.GetFinishTime() != nil && after >= d.GetEventSequence() {
 			return nil

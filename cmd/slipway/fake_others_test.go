@@ -86,7 +86,7 @@ func (f *fake) DescribeAlarms(_ context.Context, r *alarmspb.DescribeAlarmsReque
 			answer.Alarms = append(answer.Alarms, proto.CloneOf(a))
 		}
 	}
-	slices.SortFunc(answer.Alarms, func(a, b *alarmspb.MetricAlarm) int { return strings.Compare(a.GetName(), b.GetName()) })
+	slices.SortFunc(answer.GetAlarms(), func(a, b *alarmspb.MetricAlarm) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return answer, nil
 }
 

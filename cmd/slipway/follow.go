@@ -77,7 +77,7 @@ func (c *cli) watch(ctx context.Context, a *api, d *orchestratorpb.Deployment, v
 	defer func() {
 		cancel()
 		if !stopped {
-			<-ended
+			<-ended //nolint:errcheck // what it says is not of interest any more
 		}
 	}()
 	ticker := time.NewTicker(100 * time.Millisecond)
@@ -122,7 +122,8 @@ func (c *cli) left(ctx context.Context, d *orchestratorpb.Deployment, err error)
 		return &fault.Exit{Code: fault.Interrupted, Text: "left; " + back}
 	case fault.Code(err) == fault.Unreachable:
 		lines := c.explainer().Lines(err)
-		return &fault.Exit{Code: fault.Unreachable, Text: lines[0] + fmt.Sprintf("\ngave up after %s; deployment %s may go on. Come back with: slipway watch %s", c.patience(), id, id)}
+		return &fault.Exit{Code: fault.Unreachable, Text: lines[0] +
+			fmt.Sprintf("\ngave up after %s; deployment %s may go on. Come back with: slipway watch %s", c.patience(), id, id)}
 	}
 	return err
 }

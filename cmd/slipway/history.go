@@ -22,7 +22,7 @@ func newHistory(c *cli) *cobra.Command {
 rollback took until all production traffic was on the old revision again.`,
 		Example: `  slipway history web
   slipway history --deployment d-7`,
-		Args: atMost(1),
+		Args: atMostOne(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			service := ""
 			if len(args) == 1 {

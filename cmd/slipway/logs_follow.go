@@ -56,7 +56,7 @@ func (l *logReader) followTask(ctx context.Context, name string, out io.Writer) 
 		err = closed
 	}
 	if errors.Is(err, problem.NotFound) || ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the task is gone, or nobody listens any more
 	}
 	if err != nil {
 		return fmt.Errorf("read the log of %s: %w", name, err)

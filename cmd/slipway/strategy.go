@@ -89,7 +89,7 @@ func (f *strategyFlags) parse(cmd *cobra.Command) (orchestratorpb.DeploymentConf
 // parseSteps reads "10:30s,50:pause,100".
 func parseSteps(text string) ([]*orchestratorpb.TrafficStep, error) {
 	var steps []*orchestratorpb.TrafficStep
-	for _, part := range strings.Split(text, ",") {
+	for part := range strings.SplitSeq(text, ",") {
 		fields := strings.Split(strings.TrimSpace(part), ":")
 		percent, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(fields[0], "%")), 64)
 		if err != nil || !(percent > 0 && percent <= 100) {

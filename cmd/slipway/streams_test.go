@@ -111,7 +111,7 @@ func TestAnEventBetweenTheListingAndTheStreamIsNotLost(t *testing.T) {
 	unlock()
 	f.change("d-1", 2, "X", "<next>", func(*orchestratorpb.Deployment) {})
 	r.out.contains(t, "<next>")
-	if s := r.left(t); strings.Index(s.out, "<hidden>") < 0 || strings.Index(s.out, "<hidden>") > strings.Index(s.out, "<next>") {
+	if s := r.left(t); !strings.Contains(s.out, "<hidden>") || strings.Index(s.out, "<hidden>") > strings.Index(s.out, "<next>") {
 		t.Errorf("the hidden event is missing or late:\n%s", s.out)
 	}
 }

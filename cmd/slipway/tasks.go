@@ -18,7 +18,7 @@ func newTasks(c *cli) *cobra.Command {
 		Short: "List the tasks of a service, or of a cluster",
 		Example: `  slipway tasks web
   slipway tasks -o yaml`,
-		Args: atMost(1),
+		Args: atMostOne(),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.listTasks(cmd, strings.Join(args, "")) },
 	}
 }

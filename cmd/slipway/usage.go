@@ -22,10 +22,10 @@ func exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
-func atMost(n int) cobra.PositionalArgs {
+func atMostOne() cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) > n {
-			return usagef(cmd, "%q is one argument too many", args[n])
+		if len(args) > 1 {
+			return usagef(cmd, "%q is one argument too many", args[1])
 		}
 		return nil
 	}

@@ -24,7 +24,7 @@ const (
 
 // echo makes a WebSocket of the request and sends back each frame until the other side closes.
 func echo(w http.ResponseWriter, r *http.Request) {
-	key := r.Header.Get("Sec-Websocket-Key")
+	key := r.Header.Get("Sec-WebSocket-Key")
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || key == "" {
 		http.Error(w, "this path speaks WebSocket", http.StatusUpgradeRequired)
 		return

@@ -97,8 +97,7 @@ func diskProblem(err error) error {
 		return err
 	}
 	where := "the state folder"
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		where = filepath.Dir(path.Path)
 	}
 	return problem.New(problem.ResourceExhausted, "LIMIT_EXCEEDED", "the disk that holds %s is full", where).Wrap(err)

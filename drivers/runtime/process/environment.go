@@ -17,7 +17,7 @@ import (
 var inherited = [...]string{"PATH", "HOME", "LANG", "TMPDIR", "TZ"}
 
 // tokenVariable holds the task's token in the environment of its containers.
-const tokenVariable = "SLIPWAY_TASK_TOKEN"
+const tokenVariable = "SLIPWAY_TASK_TOKEN" //nolint:gosec // the name of a variable, no credential
 
 // own are the variables that the runtime sets for a container: who it is and where it should listen.
 func (r *taskRecord) own(container int) map[string]string {

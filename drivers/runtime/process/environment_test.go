@@ -37,8 +37,10 @@ func TestAContainersEnvironment(t *testing.T) {
 	t.Setenv("HOME", "/home/driver")
 	t.Setenv("PATH", "/bin")
 	r := record(
-		runtime.Container{Name: "app", Essential: true, Ports: []runtime.Port{{Name: "http-main", ContainerPort: 80}, {ContainerPort: 9090}},
-			Environment: map[string]string{"PORT": "1", "SLIPWAY_TASK": "x", "HOME": "/app", "URL": "http://localhost:${PORT}/"}},
+		runtime.Container{
+			Name: "app", Essential: true, Ports: []runtime.Port{{Name: "http-main", ContainerPort: 80}, {ContainerPort: 9090}},
+			Environment: map[string]string{"PORT": "1", "SLIPWAY_TASK": "x", "HOME": "/app", "URL": "http://localhost:${PORT}/"},
+		},
 		runtime.Container{Name: "sidecar", Ports: []runtime.Port{{Name: "admin"}, {ContainerPort: 0}}},
 	)
 	r.Containers[0].Ports, r.Containers[1].Ports = []int{20001, 20002}, []int{20003, 20004}
@@ -93,8 +95,10 @@ func TestACommandIsLookedUpInTheContainersOwnPath(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "web"), []byte("#!/bin/sh\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	c := runtime.Container{Name: "app", Command: []string{"web", "$PORT"}, Environment: map[string]string{"PATH": "relative:" + dir},
-		Ports: []runtime.Port{{}}}
+	c := runtime.Container{
+		Name: "app", Command: []string{"web", "$PORT"}, Environment: map[string]string{"PATH": "relative:" + dir},
+		Ports: []runtime.Port{{}},
+	}
 	r := record(c)
 	r.Containers[0].Ports = []int{20001}
 	l, err := r.launch(0, "/")

@@ -203,13 +203,12 @@ func (s *supervisor) onUnlisted() bool {
 }
 
 // save writes the record. When it cannot be written it is tried again later: what is in memory holds.
-func (s *supervisor) save() bool {
+func (s *supervisor) save() {
 	err := s.d.disk.write(s.d.cfg.taskPath(s.rec.Name), &s.rec)
 	s.unsaved = err != nil
 	if err != nil {
 		s.d.log.Error("A task's record cannot be written.", "task", s.rec.Name, "error", err)
 	}
-	return err == nil
 }
 
 // publish shows the task's state to the watchers.

@@ -15,7 +15,8 @@ func mend(p *problem.Error) string {
 		if deployment == "" {
 			return "; put this one in its place with --supersede"
 		}
-		return fmt.Sprintf("; follow it with \"slipway watch %s\", stop it with \"slipway stop %s\", or put this one in its place with --supersede", deployment, deployment)
+		return fmt.Sprintf("; follow it with \"slipway watch %s\", stop it with \"slipway stop %s\", or put this one in its place with --supersede",
+			deployment, deployment)
 	case "SERVICE_NOT_FOUND":
 		return `; "slipway services" lists those there are`
 	case "TASK_DEFINITION_NOT_FOUND":

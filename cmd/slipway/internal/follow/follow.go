@@ -17,7 +17,9 @@ import (
 
 // Watcher is the part of the deployment service that is needed.
 type Watcher interface {
-	WatchDeployment(ctx context.Context, in *orchestratorpb.WatchDeploymentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[orchestratorpb.WatchDeploymentResponse], error)
+	WatchDeployment(
+		ctx context.Context, in *orchestratorpb.WatchDeploymentRequest, opts ...grpc.CallOption,
+	) (grpc.ServerStreamingClient[orchestratorpb.WatchDeploymentResponse], error)
 }
 
 // Update is news of a deployment, or of the connection.
@@ -127,8 +129,7 @@ func (f *follower) keepNew(r *orchestratorpb.WatchDeploymentResponse) {
 
 // Passing reports whether trying again may help after an error of a stream.
 func Passing(err error) bool {
-	var ours emitError
-	if errors.As(err, &ours) {
+	if _, ok := errors.AsType[emitError](err); ok {
 		return false
 	}
 	switch problem.KindOf(err) {

@@ -133,7 +133,7 @@ func runeWidth(r rune) int {
 // wrap breaks a text at spaces into lines of at most limit columns, and at most count of them.
 func wrap(s string, limit, count int) []string {
 	var lines []string
-	for _, word := range strings.Fields(s) {
+	for word := range strings.FieldsSeq(s) {
 		if n := len(lines) - 1; n >= 0 && width(lines[n])+1+width(word) <= limit {
 			lines[n] += " " + word
 			continue

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -114,7 +115,8 @@ func load(file string, stdin io.Reader) (data []byte, name string, err error) {
 }
 
 func unreadable(path string, err error) error {
-	if pe, ok := err.(*fs.PathError); ok {
+	pe := &fs.PathError{}
+	if errors.As(err, &pe) {
 		err = pe.Err
 	}
 	return fmt.Errorf("cannot read %s: %w", path, err)
