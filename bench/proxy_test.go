@@ -164,7 +164,7 @@ func rawTarget(b *testing.B) string {
 func slipwayProxy(b *testing.B, target string) string {
 	b.Helper()
 	a, err := proxyapp.New(b.Context(), proxyapp.Config{
-		Listen: grpcserver.Config{Addr: "127.0.0.1:0"}, RoutesFile: b.TempDir(), MetricsPeriod: time.Second,
+		Listen: grpcserver.Config{Addr: "127.0.0.1:0"}, RoutesDir: b.TempDir(), MetricsPeriod: time.Second,
 	}, slog.New(slog.DiscardHandler))
 	check(b, err)
 	check(b, a.Start(b.Context()))

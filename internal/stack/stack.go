@@ -130,7 +130,7 @@ func (s *Stack) startHooks(ctx context.Context, cfg Config) error {
 func (s *Stack) startProxy(ctx context.Context, cfg Config) error {
 	c := proxy.Default()
 	c.Listen.Addr = cfg.Addresses.Proxy
-	c.RoutesFile = filepath.Join(cfg.Dir, "proxy", "routes")
+	c.RoutesDir = filepath.Join(cfg.Dir, "proxy", "routes")
 	c.Alarms = grpcclient.Config{Target: s.Addresses.Alarms, Name: "alarms"}
 	a, err := proxy.New(ctx, c, cfg.Log.With("service_name", "proxy"))
 	return s.start(ctx, "proxy", a, err, &s.Addresses.Proxy)

@@ -17,6 +17,8 @@ import (
 
 const stopTimeout = 10 * time.Second
 
+var version = "dev" // set by the linker
+
 func main() {
 	if err := run(); err != nil && !errors.Is(err, config.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "slipway-alarms:", err)
@@ -26,6 +28,7 @@ func main() {
 
 func run() error {
 	cfg := app.Default()
+	cfg.Version = version
 	if err := config.Load("slipway-alarms", os.Args[1:], &cfg); err != nil {
 		return err
 	}
@@ -36,13 +39,15 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		a.Stop(ended)
+	}()
 	if err := a.Start(ctx); err != nil {
 		return err
 	}
 	log.Info("serving", "address", a.Addr())
 	<-ctx.Done()
-	ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	a.Stop(ended)
 	return nil
 }

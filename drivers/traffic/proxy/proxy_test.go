@@ -27,7 +27,7 @@ type running struct {
 func start(t *testing.T, dir string) *running {
 	t.Helper()
 	a, err := app.New(t.Context(), app.Config{
-		Listen: grpcserver.Config{Addr: "127.0.0.1:0"}, RoutesFile: dir, MetricsPeriod: time.Second,
+		Listen: grpcserver.Config{Addr: "127.0.0.1:0"}, RoutesDir: dir, MetricsPeriod: time.Second,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -3,14 +3,15 @@ package app
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
 	"github.com/slipway-deploy/slipway/migrations/alarms"
 	"github.com/slipway-deploy/slipway/platform/grpcserver"
 	"github.com/slipway-deploy/slipway/platform/postgres"
+	"github.com/slipway-deploy/slipway/platform/telemetry"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/engine"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/grpcapi"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
@@ -18,67 +19,78 @@ import (
 
 const schema = "alarms"
 
-// Config says where the service serves and where it keeps its state.
-type Config struct {
-	Listen      grpcserver.Config `flag:"" env:""`
-	DatabaseURL string            `flag:"database-url" env:"DATABASE_URL" secret:"true" help:"PostgreSQL to keep the state in, postgres://user:password@host:port/database"`
-	MetricsAddr string            `flag:"metrics" env:"SLIPWAY_METRICS" help:"address to serve /metrics on; empty serves none"`
-	Retention   time.Duration     `flag:"retention" env:"SLIPWAY_RETENTION" default:"168h" help:"how long pushed datapoints are kept"`
-}
-
-// Default is the configuration with the service's usual address.
-func Default() Config {
-	return Config{Listen: grpcserver.Config{Addr: "127.0.0.1:7004"}, Retention: 7 * 24 * time.Hour}
-}
-
-// Validate reports every rule that is broken.
-func (c Config) Validate() error {
-	errs := []error{c.Listen.Validate()}
-	if c.DatabaseURL == "" {
-		errs = append(errs, errors.New("database-url: is needed (or the environment variable DATABASE_URL)"))
-	}
-	if c.Retention < time.Hour {
-		errs = append(errs, errors.New("retention: must be at least 1h"))
-	}
-	return errors.Join(errs...)
-}
-
 // App is a running alarms service.
 type App struct {
-	server *grpcserver.Server
-	db     *postgres.DB
-	engine *engine.Engine
-	api    *grpcapi.Server
+	server  *grpcserver.Server
+	engine  *engine.Engine
+	log     *slog.Logger
+	cleanup []func(context.Context)
 }
 
-// New connects and migrates, but serves and evaluates nothing yet.
+// New connects and migrates, but serves and evaluates nothing yet. What was set up is taken down when it fails.
 func New(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	server, err := grpcserver.New(log, cfg.Listen)
-	if err != nil {
+	a := &App{log: log}
+	if err := a.setUp(ctx, cfg); err != nil {
+		a.close(context.WithoutCancel(ctx))
 		return nil, err
 	}
-	if err := postgres.Migrate(ctx, cfg.DatabaseURL, schema, alarms.FS); err != nil {
-		server.Stop(ctx)
-		return nil, err
-	}
-	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, log)
-	if err != nil {
-		server.Stop(ctx)
-		return nil, err
-	}
-	st := store.New(db)
-	e := engine.New(st, cfg.Retention, log)
-	api := &grpcapi.Server{Store: st, Engine: e, Now: time.Now}
-	server.Register(&alarmspb.AlarmService_ServiceDesc, api)
-	return &App{server: server, db: db, engine: e, api: api}, nil
+	return a, nil
 }
 
-// Start takes up what the store knows, evaluates and serves.
+func (a *App) setUp(ctx context.Context, cfg Config) error {
+	var err error
+	if a.server, err = grpcserver.New(a.log, cfg.Listen); err != nil {
+		return err
+	}
+	a.onClose(a.server.Stop)
+	if err := postgres.Migrate(ctx, cfg.DatabaseURL, schema, alarms.FS); err != nil {
+		return err
+	}
+	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, a.log)
+	if err != nil {
+		return err
+	}
+	a.onClose(func(context.Context) { db.Close() })
+	metrics, err := a.metrics(cfg)
+	if err != nil {
+		return err
+	}
+	st := store.New(db)
+	a.engine = engine.New(engine.Config{
+		Store: st, Decode: grpcapi.Decode, Retention: cfg.Retention, Now: time.Now, Log: a.log, Metrics: metrics,
+	})
+	a.server.Register(&alarmspb.AlarmService_ServiceDesc, &grpcapi.Server{Store: st, Engine: a.engine, Now: time.Now})
+	return nil
+}
+
+// metrics serves /metrics when it is asked for.
+func (a *App) metrics(cfg Config) (engine.Metrics, error) {
+	if cfg.MetricsAddr == "" {
+		return engine.Metrics{}, nil
+	}
+	t, err := telemetry.New("slipway-alarms", cfg.Version)
+	if err != nil {
+		return engine.Metrics{}, err
+	}
+	a.onClose(func(ctx context.Context) { _ = t.Stop(ctx) }) // nothing is exported that could be lost
+	endpoint, err := t.Serve(cfg.MetricsAddr)
+	if err != nil {
+		return engine.Metrics{}, err
+	}
+	a.onClose(func(ctx context.Context) {
+		if err := endpoint.Stop(ctx); err != nil {
+			a.log.Warn("the metrics endpoint had ended", "error", err)
+		}
+	})
+	return engine.NewMetrics(t.Meter("slipway/alarms"))
+}
+
+// Start takes up what the store knows, evaluates and serves. After an error, Stop takes down what was set up.
 func (a *App) Start(ctx context.Context) error {
-	if err := a.api.Load(ctx); err != nil {
+	if err := a.engine.Load(ctx); err != nil {
 		return err
 	}
 	a.engine.Start(ctx)
@@ -90,8 +102,17 @@ func (a *App) Start(ctx context.Context) error {
 func (a *App) Stop(ctx context.Context) {
 	a.server.Stop(ctx)
 	a.engine.Stop()
-	a.db.Close()
+	a.close(ctx)
 }
 
 // Addr is the address it serves on.
 func (a *App) Addr() string { return a.server.Addr() }
+
+func (a *App) onClose(f func(context.Context)) { a.cleanup = append(a.cleanup, f) }
+
+func (a *App) close(ctx context.Context) {
+	for _, f := range slices.Backward(a.cleanup) {
+		f(ctx)
+	}
+	a.cleanup = nil
+}

@@ -67,7 +67,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) 
 		a.pusher = requestmetrics.NewPusher(registry, sink{alarmspb.NewAlarmServiceClient(a.alarms)}, cfg.MetricsPeriod, log)
 	}
 	a.engine, err = engine.New(engine.Config{
-		Dir: cfg.RoutesFile, InsecureListeners: cfg.InsecureListeners, Log: log,
+		Dir: cfg.RoutesDir, InsecureListeners: cfg.InsecureListeners, Log: log,
 		Plane: dataplane.Config{
 			ReadHeaderTimeout: cfg.ReadHeaderTimeout, ClientIdleTimeout: cfg.ClientIdleTimeout, MaxHeaderBytes: cfg.MaxHeaderBytes,
 			DialTimeout: cfg.DialTimeout, ResponseHeaderTimeout: cfg.ResponseHeaderTimeout, TargetIdleTimeout: cfg.TargetIdleTimeout,

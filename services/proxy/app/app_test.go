@@ -167,15 +167,15 @@ func TestABadConfigurationIsToldAsAWhole(t *testing.T) {
 func TestTheSettingsHaveFlags(t *testing.T) {
 	cfg := Default()
 	err := config.Load("slipway-proxy", []string{"-routes-dir", "/tmp/routes", "-insecure-listeners", "-response-timeout", "5s", "-alarms-target="}, &cfg)
-	if err != nil || cfg.RoutesFile != "/tmp/routes" || !cfg.InsecureListeners || cfg.ResponseHeaderTimeout != 5*time.Second || cfg.Alarms.Target != "" || cfg.DialTimeout != 2*time.Second {
+	if err != nil || cfg.RoutesDir != "/tmp/routes" || !cfg.InsecureListeners || cfg.ResponseHeaderTimeout != 5*time.Second || cfg.Alarms.Target != "" || cfg.DialTimeout != 2*time.Second {
 		t.Errorf("got %+v, %v", cfg, err)
 	}
 }
 
 func TestASecondProxyOnTheSameFolderDoesNotStart(t *testing.T) {
 	dir := t.TempDir()
-	start(t, Config{RoutesFile: dir})
-	_, err := New(t.Context(), Config{Listen: grpcserver.Config{Addr: "127.0.0.1:0"}, RoutesFile: dir, MetricsPeriod: time.Second}, slog.New(slog.DiscardHandler))
+	start(t, Config{RoutesDir: dir})
+	_, err := New(t.Context(), Config{Listen: grpcserver.Config{Addr: "127.0.0.1:0"}, RoutesDir: dir, MetricsPeriod: time.Second}, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "in use by another proxy") {
 		t.Errorf("error %v", err)
 	}

@@ -12,7 +12,7 @@ import (
 // Config says where the proxy is controlled, where it keeps its routes and whom it tells its metrics.
 type Config struct {
 	Listen     grpcserver.Config `flag:"" env:""`
-	RoutesFile string            `flag:"routes-dir" env:"SLIPWAY_ROUTES_DIR" default:"/var/lib/slipway/proxy" help:"folder of the last good routes"`
+	RoutesDir string            `flag:"routes-dir" env:"SLIPWAY_ROUTES_DIR" default:"/var/lib/slipway/proxy" help:"folder of the last good routes"`
 	// InsecureListeners allows listeners that other machines can reach.
 	InsecureListeners bool              `flag:"insecure-listeners" env:"SLIPWAY_INSECURE_LISTENERS" help:"allow listeners, which speak plain HTTP, on any address"`
 	Alarms            grpcclient.Config `flag:"alarms" env:"SLIPWAY_ALARMS"`
@@ -50,7 +50,7 @@ func (c Config) Validate() error {
 	if c.Alarms.Target != "" {
 		errs = append(errs, c.Alarms.Validate())
 	}
-	want(c.RoutesFile != "", "routes-dir: is needed")
+	want(c.RoutesDir != "", "routes-dir: is needed")
 	want(c.MetricsPeriod >= 100*time.Millisecond, "metrics-period: must be at least 100ms, is %s", c.MetricsPeriod)
 	for name, d := range map[string]time.Duration{
 		"dial-timeout": c.DialTimeout, "target-idle": c.TargetIdleTimeout,

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 func runChild(dir string) error {
-	cfg := Config{Listen: grpcserver.Config{Addr: "127.0.0.1:0"}, RoutesFile: dir, MetricsPeriod: time.Second}
+	cfg := Config{Listen: grpcserver.Config{Addr: "127.0.0.1:0"}, RoutesDir: dir, MetricsPeriod: time.Second}
 	a, err := New(context.Background(), cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		return err

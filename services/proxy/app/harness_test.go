@@ -24,8 +24,8 @@ func start(t *testing.T, cfg Config) (*App, *proxy.Driver) {
 	t.Helper()
 	cfg.Listen = grpcserver.Config{Addr: "127.0.0.1:0"}
 	cfg.MetricsPeriod = max(cfg.MetricsPeriod, 100*time.Millisecond)
-	if cfg.RoutesFile == "" {
-		cfg.RoutesFile = t.TempDir()
+	if cfg.RoutesDir == "" {
+		cfg.RoutesDir = t.TempDir()
 	}
 	a, err := New(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -177,7 +177,7 @@ func (s *service) switchOver(times int, newTarget func() (address string, stop f
 
 // clients run until stop, which returns what they lost.
 type clients struct {
-	ctx    context.Context //nolint:containedctx // a test's
+	ctx    context.Context
 	cancel context.CancelFunc
 	group  sync.WaitGroup
 	mu     sync.Mutex

@@ -1,26 +1,45 @@
 // Package engine evaluates alarms: at the end of each period, and at once when data arrive that may change a state, for a
 // rollback waits for it. Package alarm decides; the store keeps; the hub publishes. When Postgres is away, evaluating and
-// publishing go on in memory and saves are made up for later.
+// publishing go on in memory and saves are made up for later, in order.
+//
+// Whatever changes an alarm in the store besides an evaluation goes through Change, one at a time and not while saves are made
+// up for: so memory takes changes over in the order of their transactions.
 package engine
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/slipway-deploy/slipway/platform/watch"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/alarm"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
 )
 
-const (
-	flushPeriod    = 250 * time.Millisecond
-	flushTimeout   = 5 * time.Second
-	maxPending     = 100_000 // datapoints that wait for Postgres; the oldest are dropped
-	prunePeriod    = 10 * time.Minute
-	maxEvaluations = time.Minute // an alarm is looked at this often at the least
-)
+// Store is what the engine needs of package store.
+type Store interface {
+	InTx(ctx context.Context, f func(pgx.Tx) error) error
+	AlarmsAll(ctx context.Context) ([]store.Alarm, error)
+	Alarm(ctx context.Context, name string) (store.Alarm, error)
+	StateSave(ctx context.Context, tx pgx.Tx, a store.Alarm, item store.HistoryItem) error
+	DatapointsAdd(ctx context.Context, points []store.Datapoint) error
+	DatapointsRange(ctx context.Context, q store.Querier, metric alarm.Metric, from, to time.Time) ([]store.Datapoint, error)
+	Prune(ctx context.Context, datapoints, history, requests time.Time) error
+}
+
+// Config is what an engine works with.
+type Config struct {
+	Store     Store
+	Decode    func(definition []byte) (alarm.Definition, error) // reads store.Alarm.Definition
+	Retention time.Duration                                     // of datapoints; those in an alarm's range are kept longer
+	Now       func() time.Time
+	Log       *slog.Logger
+	Metrics   Metrics
+}
 
 // Alarm is an alarm as it is now.
 type Alarm struct {
@@ -31,111 +50,89 @@ type Alarm struct {
 
 // Engine holds every alarm.
 type Engine struct {
-	store     *store.Store
-	log       *slog.Logger
-	retention time.Duration
-	hub       *watch.Hub[string, Alarm]
+	cfg      Config
+	hub      *watch.Hub[string, Alarm]
+	changing chan struct{} // holds a token while a change or a flush is under way; taken before mu
 
 	mu       sync.Mutex
 	alarms   map[string]*watched
 	byMetric map[alarm.Metric]map[string]*watched
+	held     map[string]bool // alarms that a change is about: not evaluated meanwhile
+	stale    map[string]bool // alarms of changes that may or may not have been committed: to be read again
 	pending  pending
-	wake     chan struct{}
-	stop     context.CancelFunc
-	done     sync.WaitGroup
-}
 
-// watched is an alarm in memory with the buckets of its evaluation range; Engine.mu guards it.
-type watched struct {
-	Alarm
-	metric  alarm.Metric
-	buckets map[time.Time]*alarm.Bucket // by period
-	due     time.Time
+	wake chan struct{}
+	stop context.CancelFunc
+	done sync.WaitGroup
 }
 
 // New returns an engine that evaluates nothing yet.
-func New(s *store.Store, retention time.Duration, log *slog.Logger) *Engine {
+func New(cfg Config) *Engine {
 	return &Engine{
-		store: s, log: log, retention: retention, hub: watch.NewHub[string, Alarm](), alarms: map[string]*watched{},
-		byMetric: map[alarm.Metric]map[string]*watched{}, pending: newPending(), wake: make(chan struct{}, 1),
+		cfg: cfg, hub: watch.NewHub[string, Alarm](), changing: make(chan struct{}, 1), alarms: map[string]*watched{},
+		byMetric: map[alarm.Metric]map[string]*watched{}, held: map[string]bool{}, stale: map[string]bool{},
+		pending: newPending(), wake: make(chan struct{}, 1),
 	}
+}
+
+// Load takes up every alarm with the datapoints of its evaluation range.
+func (e *Engine) Load(ctx context.Context) error {
+	list, err := e.cfg.Store.AlarmsAll(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		effect, err := e.read(ctx, a)
+		if err != nil {
+			return err
+		}
+		e.apply(effect)
+	}
+	return nil
 }
 
 // Start begins to evaluate.
 func (e *Engine) Start(ctx context.Context) {
 	ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, loop := range []func(context.Context){e.evaluateLoop, e.flushLoop, e.pruneLoop} {
-		e.done.Add(1)
-		go func() {
-			defer e.done.Done()
-			loop(ctx)
-		}()
+		e.done.Go(func() { loop(ctx) })
 	}
 }
 
-// Stop ends evaluating and saves what waits.
+// Stop ends evaluating and saves what waits, for a few seconds at most.
 func (e *Engine) Stop() {
 	if e.stop == nil {
 		return
 	}
 	e.stop()
 	e.done.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	e.flush(ctx)
+	if err := e.drain(ctx); err != nil {
+		states, points := e.waiting()
+		e.cfg.Log.Error("alarm data could not be saved before the end", "states", states, "datapoints", points, "cause", err)
+	}
+}
+
+// drain saves until nothing waits.
+func (e *Engine) drain(ctx context.Context) error {
+	ticker := time.NewTicker(flushPeriod)
+	defer ticker.Stop()
+	for {
+		err := e.flush(ctx)
+		if states, points := e.waiting(); states+points == 0 {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
 }
 
 // Hub is every alarm as it changes.
 func (e *Engine) Hub() *watch.Hub[string, Alarm] { return e.hub }
-
-// Put takes up an alarm, new or changed, with the datapoints of its range that were saved before.
-func (e *Engine) Put(d alarm.Definition, stored store.Alarm, past []store.Datapoint) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.forget(d.Name)
-	w := &watched{Alarm: Alarm{Definition: d, Stored: stored}, metric: d.MetricID(), buckets: map[time.Time]*alarm.Bucket{}, due: time.Now()}
-	for _, p := range past {
-		w.add(p.Time, p.Bucket)
-	}
-	e.alarms[d.Name] = w
-	if e.byMetric[w.metric] == nil {
-		e.byMetric[w.metric] = map[string]*watched{}
-	}
-	e.byMetric[w.metric][d.Name] = w
-	e.hub.Set(d.Name, w.Alarm)
-	e.kick()
-}
-
-// Remove gives up alarms.
-func (e *Engine) Remove(names []string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, name := range names {
-		e.forget(name)
-		e.hub.Delete(name)
-	}
-}
-
-func (e *Engine) forget(name string) {
-	if old := e.alarms[name]; old != nil {
-		delete(e.byMetric[old.metric], name)
-		if len(e.byMetric[old.metric]) == 0 {
-			delete(e.byMetric, old.metric)
-		}
-		delete(e.alarms, name)
-	}
-}
-
-// SetState sets a state until the next evaluation, which begins no sooner than the next period's end.
-func (e *Engine) SetState(stored store.Alarm) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if w := e.alarms[stored.Name]; w != nil {
-		w.Stored = stored
-		w.due = w.next(time.Now())
-		e.hub.Set(stored.Name, w.Alarm)
-	}
-}
 
 // Alarms returns every alarm.
 func (e *Engine) Alarms() []Alarm {
@@ -148,17 +145,20 @@ func (e *Engine) Alarms() []Alarm {
 	return list
 }
 
-// Push takes samples of a metric: to be saved, and for the alarms that watch it, which are evaluated at once.
+// Push takes samples of metrics: to be saved, and for the alarms that watch them, which are evaluated at once.
 func (e *Engine) Push(points []store.Datapoint) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	kick := false
 	for _, p := range points {
 		e.pending.add(p)
 		for _, w := range e.byMetric[p.Metric] {
 			w.add(p.Time, p.Bucket)
-			w.due = time.Time{}
-			e.kick()
+			w.due, kick = time.Time{}, true
 		}
+	}
+	if kick {
+		e.kick()
 	}
 }
 
@@ -167,12 +167,4 @@ func (e *Engine) kick() {
 	case e.wake <- struct{}{}:
 	default:
 	}
-}
-
-func (w *watched) add(at time.Time, b alarm.Bucket) {
-	period := alarm.Align(at, w.Definition.Period)
-	if w.buckets[period] == nil {
-		w.buckets[period] = &alarm.Bucket{}
-	}
-	w.buckets[period].Merge(b)
 }

@@ -2,51 +2,21 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/slipway-deploy/slipway/services/alarms/internal/alarm"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
 )
 
-// pending is what waits to be saved. Changes of state are never dropped; datapoints are, oldest first, when too many wait.
-type pending struct {
-	points  map[pointKey]*store.Datapoint
-	order   []pointKey
-	states  []stateChange
-	dropped int
-}
-
-type pointKey struct {
-	metric alarm.Metric
-	second int64
-}
-
-type stateChange struct {
-	alarm store.Alarm
-	item  store.HistoryItem
-}
-
-func newPending() pending { return pending{points: map[pointKey]*store.Datapoint{}} }
-
-// add gathers the samples of one metric and second.
-func (p *pending) add(d store.Datapoint) {
-	key := pointKey{d.Metric, d.Time.Unix()}
-	if have := p.points[key]; have != nil {
-		have.Bucket.Merge(d.Bucket)
-		return
-	}
-	own := store.Datapoint{Metric: d.Metric, Time: d.Time.Truncate(time.Second)}
-	own.Bucket.Merge(d.Bucket)
-	p.points[key] = &own
-	p.order = append(p.order, key)
-	if len(p.order) > maxPending {
-		delete(p.points, p.order[0])
-		p.order = p.order[1:]
-		p.dropped++
-	}
-}
+const (
+	flushPeriod  = 250 * time.Millisecond
+	flushTimeout = 5 * time.Second
+	stopTimeout  = 5 * time.Second
+	statesBatch  = 100
+)
 
 func (e *Engine) flushLoop(ctx context.Context) {
 	ticker := time.NewTicker(flushPeriod)
@@ -56,69 +26,118 @@ func (e *Engine) flushLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			bounded, cancel := context.WithTimeout(ctx, flushTimeout)
-			e.flush(bounded)
-			cancel()
+			if err := e.flush(ctx); err != nil && ctx.Err() == nil {
+				states, points := e.waiting()
+				e.cfg.Log.Warn("cannot save alarms; trying again", "states", states, "datapoints", points, "cause", err)
+			}
 		}
 	}
 }
 
-// flush saves what waits; what cannot be saved waits on.
-func (e *Engine) flush(ctx context.Context) {
+// flush saves what waits; what cannot be saved waits on. States and datapoints do not wait for each other.
+func (e *Engine) flush(ctx context.Context) error {
+	if err := e.begin(ctx); err != nil {
+		return err
+	}
+	defer e.end()
+	var errs []error
+	for _, step := range []func(context.Context) error{e.flushStates, e.flushPoints, e.resync} {
+		bounded, cancel := context.WithTimeout(ctx, flushTimeout)
+		errs = append(errs, step(bounded))
+		cancel()
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Engine) flushStates(ctx context.Context) error {
 	e.mu.Lock()
-	taken := e.pending
-	e.pending = newPending()
+	states := slices.Clone(e.pending.states)
 	e.mu.Unlock()
-	if taken.dropped > 0 {
-		e.log.Warn("datapoints were dropped because the database was away for too long", "datapoints", taken.dropped)
+	save := func(batch []*stateChange) error {
+		return e.cfg.Store.InTx(ctx, func(tx pgx.Tx) error { return e.saveStates(ctx, tx, batch) })
 	}
-	saved, err := e.saveStates(ctx, taken.states)
-	if err == nil && len(taken.order) > 0 {
-		points := make([]store.Datapoint, 0, len(taken.order))
-		for _, key := range taken.order {
-			points = append(points, *taken.points[key])
-		}
-		if err = e.store.DatapointsAdd(ctx, points); err == nil {
-			taken.order = nil
+	refused := func(c *stateChange, err error) {
+		e.cfg.Log.Error("the database refuses a state of an alarm", "alarm", c.alarm.Name, "state", c.alarm.State, "cause", err)
+	}
+	for batch := range slices.Chunk(states, statesBatch) {
+		done, err := saveAll(batch, save, refused)
+		e.statesSaved(batch[:done])
+		if err != nil {
+			return err
 		}
 	}
-	if err == nil {
+	return nil
+}
+
+func (e *Engine) saveStates(ctx context.Context, tx pgx.Tx, states []*stateChange) error {
+	for _, c := range states {
+		if err := e.cfg.Store.StateSave(ctx, tx, c.alarm, c.item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) statesSaved(done []*stateChange) {
+	if len(done) == 0 {
 		return
 	}
-	e.log.Warn("cannot save alarms; trying again", "states", len(taken.states)-saved, "datapoints", len(taken.order), "cause", err)
+	saved := make(map[*stateChange]bool, len(done))
+	for _, c := range done {
+		saved[c] = true
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.pending.states = append(taken.states[saved:], e.pending.states...)
-	for _, key := range taken.order {
-		e.pending.add(*taken.points[key])
-	}
+	e.pending.states = slices.DeleteFunc(e.pending.states, func(c *stateChange) bool { return saved[c] })
 }
 
-func (e *Engine) saveStates(ctx context.Context, states []stateChange) (saved int, err error) {
-	for _, change := range states {
-		err := e.store.InTx(ctx, func(tx pgx.Tx) error { return e.store.StateSave(ctx, tx, change.alarm, change.item) })
-		if err != nil {
-			return saved, err
-		}
-		saved++
+// flushPoints saves the datapoints that wait. Those whose save succeeded without an answer are saved again and count twice after
+// a restart: better than not at all.
+func (e *Engine) flushPoints(ctx context.Context) error {
+	e.mu.Lock()
+	points, dropped := e.pending.takePoints()
+	e.mu.Unlock()
+	if dropped > 0 {
+		e.cfg.Log.Warn("datapoints were dropped because the database was away for too long", "datapoints", dropped)
 	}
-	return saved, nil
+	if len(points) == 0 {
+		return nil
+	}
+	done, err := saveAll(points, func(batch []store.Datapoint) error { return e.cfg.Store.DatapointsAdd(ctx, batch) },
+		func(p store.Datapoint, err error) {
+			e.cfg.Log.Error("the database refuses a datapoint", "time", p.Time, "sum", p.Bucket.Sum, "count", p.Bucket.Count, "cause", err)
+		})
+	if err != nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.pending.giveBack(points[done:])
+	}
+	return err
 }
 
-// pruneLoop deletes datapoints that are older than the retention.
-func (e *Engine) pruneLoop(ctx context.Context) {
-	ticker := time.NewTicker(prunePeriod)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			bounded, cancel := context.WithTimeout(ctx, time.Minute)
-			if err := e.store.DatapointsPrune(bounded, now.Add(-e.retention)); err != nil {
-				e.log.Warn("cannot prune datapoints; trying again later", "cause", err)
-			}
-			cancel()
-		}
+// saveAll saves items at once. When the database refuses them it saves halves, until a bad item stands alone and is given up.
+// Another error ends it; done is how many items need no more work.
+func saveAll[T any](items []T, save func([]T) error, refused func(T, error)) (done int, err error) {
+	err = save(items)
+	switch {
+	case err == nil:
+		return len(items), nil
+	case !store.Refused(err):
+		return 0, err
+	case len(items) == 1:
+		refused(items[0], err)
+		return 1, nil
 	}
+	half := len(items) / 2
+	if done, err = saveAll(items[:half], save, refused); err != nil {
+		return done, err
+	}
+	done, err = saveAll(items[half:], save, refused)
+	return half + done, err
+}
+
+func (e *Engine) waiting() (states, points int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.pending.states), len(e.pending.order)
 }

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
-	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/alarm"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/engine"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
@@ -21,6 +20,15 @@ func userAlarm(pb *alarmspb.MetricAlarm) *alarmspb.MetricAlarm {
 	user.State, user.StateReason, user.StateReasonData, user.Etag = 0, "", "", ""
 	user.StateUpdateTime, user.EvaluationTime, user.ConfigurationUpdateTime = nil, nil, nil
 	return user
+}
+
+// Decode reads a definition as the store keeps it.
+func Decode(definition []byte) (alarm.Definition, error) {
+	pb := &alarmspb.MetricAlarm{}
+	if err := proto.Unmarshal(definition, pb); err != nil {
+		return alarm.Definition{}, err
+	}
+	return definitionOf(pb), nil
 }
 
 func definitionOf(pb *alarmspb.MetricAlarm) alarm.Definition {
@@ -59,23 +67,6 @@ func dimensionsOf(list []*alarmspb.Dimension) map[string]string {
 		dimensions[d.GetName()] = d.GetValue()
 	}
 	return dimensions
-}
-
-func check(pb *alarmspb.MetricAlarm, d alarm.Definition) error {
-	var broken []problem.Violation
-	for _, v := range d.Validate() {
-		broken = append(broken, problem.Violation(v))
-	}
-	if pb.GetStatistic() != alarmspb.MetricAlarm_STATISTIC_UNSPECIFIED && pb.GetExtendedStatistic() != "" {
-		broken = append(broken, problem.Violation{Field: "alarm.extended_statistic", Rule: "must not be set together with statistic"})
-	}
-	if len(d.Dimensions) != len(pb.GetDimensions()) {
-		broken = append(broken, problem.Violation{Field: "alarm.dimensions", Rule: "must not name a dimension twice"})
-	}
-	if len(broken) > 0 {
-		return problem.Violated(broken...)
-	}
-	return nil
 }
 
 func alarmPB(a engine.Alarm) *alarmspb.MetricAlarm {

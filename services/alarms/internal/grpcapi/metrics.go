@@ -24,7 +24,17 @@ const (
 	maxStatistics = 1440
 )
 
+// maxValue is CloudWatch's; Slipway bounds counts by it too, so that no sum overflows.
 const maxValue = 0x1p360
+
+func finite(values ...float64) bool {
+	for _, v := range values {
+		if math.IsNaN(v) || math.Abs(v) > maxValue {
+			return false
+		}
+	}
+	return true
+}
 
 // recentRequests remembers the ids of the last pushes, so that one that is sent again does not count twice. Samples wait in
 // memory to be saved in batches, and so do these.
@@ -61,8 +71,13 @@ func (s *Server) PutMetricData(_ context.Context, req *alarmspb.PutMetricDataReq
 	}
 	now := s.Now().UTC()
 	points := make([]store.Datapoint, 0, len(req.GetMetricData()))
-	var broken []problem.Violation
+	var broken nuls
+	broken.check("namespace", req.GetNamespace())
 	for i, d := range req.GetMetricData() {
+		field := fmt.Sprintf("metric_data[%d]", i)
+		broken.check(field+".metric_name", d.GetMetricName())
+		broken.check(field+".unit", d.GetUnit())
+		broken.dimensions(field+".dimensions", d.GetDimensions())
 		point, violation := datapointOf(req.GetNamespace(), d, i, now)
 		if violation != nil {
 			broken = append(broken, *violation)
@@ -73,8 +88,8 @@ func (s *Server) PutMetricData(_ context.Context, req *alarmspb.PutMetricDataReq
 			points = append(points, point)
 		}
 	}
-	if len(broken) > 0 {
-		return nil, problem.Violated(broken...)
+	if err := broken.err(); err != nil {
+		return nil, err
 	}
 	if s.recent.first(req.GetRequestId()) {
 		s.Engine.Push(points)
@@ -90,25 +105,35 @@ func datapointOf(namespace string, d *alarmspb.MetricDatum, index int, now time.
 	if d.GetTimestamp() != nil {
 		p.Time = d.GetTimestamp().AsTime()
 	}
-	set := d.GetStatisticValues()
+	set, samples := d.GetStatisticValues(), d.Value != nil || len(d.GetValues()) > 0
 	switch {
+	case d.GetTimestamp() != nil && !d.GetTimestamp().IsValid():
+		return p, broken("timestamp", "must be a valid time")
 	case p.Time.Before(now.Add(-maxAge)) || p.Time.After(now.Add(maxAhead)):
 		return p, broken("timestamp", "must be at most two weeks ago and two hours ahead")
 	case d.Value != nil && len(d.GetValues()) > 0:
 		return p, broken("values", "the parameters MetricData.member.%d.Value and MetricData.member.%d.Values are mutually exclusive and you have specified both", index+1, index+1)
-	case set != nil && (d.Value != nil || len(d.GetValues()) > 0):
+	case set != nil && samples:
 		return p, broken("statistic_values", "must not be set together with value or values")
 	case len(d.GetCounts()) > 0 && len(d.GetCounts()) != len(d.GetValues()):
 		return p, broken("counts", "the parameters MetricData.member.%d.Values and MetricData.member.%d.Counts must be of the same size", index+1, index+1)
+	case set == nil && !samples:
+		return p, broken("value", "is needed, or values, or statistic_values")
+	case set != nil && (!finite(set.GetSampleCount(), set.GetSum(), set.GetMinimum(), set.GetMaximum()) || set.GetSampleCount() <= 0):
+		return p, broken("statistic_values", "must be numbers within +-2^360, and sample_count more than 0")
+	case set != nil && set.GetMinimum() > set.GetMaximum():
+		return p, broken("statistic_values.minimum", "must not be more than the maximum")
 	case set != nil:
-		if set.GetMinimum() > set.GetMaximum() {
-			return p, broken("statistic_values.minimum", "must not be more than the maximum")
-		}
 		p.Bucket.AddSet(set.GetSampleCount(), set.GetSum(), set.GetMinimum(), set.GetMaximum())
 		return p, nil
-	case d.Value == nil && len(d.GetValues()) == 0:
-		return p, broken("value", "is needed, or values, or statistic_values")
+	case !addSamples(&p.Bucket, d):
+		return p, broken("value", "must be a number within +-2^360, and counts more than 0")
 	}
+	return p, nil
+}
+
+// addSamples adds a datum's samples, if they are numbers.
+func addSamples(b *alarm.Bucket, d *alarmspb.MetricDatum) bool {
 	values, counts := d.GetValues(), d.GetCounts()
 	if d.Value != nil {
 		values = []float64{d.GetValue()}
@@ -118,17 +143,20 @@ func datapointOf(namespace string, d *alarmspb.MetricDatum, index int, now time.
 		if len(counts) > 0 {
 			n = counts[i]
 		}
-		if math.IsNaN(v) || math.Abs(v) > maxValue || n <= 0 || math.IsInf(n, 0) || math.IsNaN(n) {
-			return p, broken("value", "must be a number within +-2^360, and counts more than 0")
+		if !finite(v, n) || n <= 0 {
+			return false
 		}
-		p.Bucket.Add(v, n)
+		b.Add(v, n)
 	}
-	return p, nil
+	return true
 }
 
 // GetMetricStatistics returns a metric by period.
 func (s *Server) GetMetricStatistics(ctx context.Context, req *alarmspb.GetMetricStatisticsRequest) (*alarmspb.GetMetricStatisticsResponse, error) {
 	from, to, period := req.GetStartTime().AsTime(), req.GetEndTime().AsTime(), req.GetPeriod().AsDuration()
+	if !req.GetStartTime().IsValid() || !req.GetEndTime().IsValid() {
+		return nil, problem.Invalid("start_time", "and end_time must be valid times")
+	}
 	if period < time.Second || period%time.Second != 0 {
 		return nil, problem.Invalid("period", "must be whole seconds")
 	}
@@ -138,7 +166,8 @@ func (s *Server) GetMetricStatistics(ctx context.Context, req *alarmspb.GetMetri
 	if n := int64(to.Sub(from) / period); n > maxStatistics {
 		return nil, problem.Invalid("period", "You have requested up to %d datapoints, which exceeds the limit of %d", n, maxStatistics)
 	}
-	list, err := s.Store.DatapointsRange(ctx, alarm.MetricOf(req.GetNamespace(), req.GetMetricName(), dimensionsOf(req.GetDimensions()), ""), from, to)
+	metric := alarm.MetricOf(req.GetNamespace(), req.GetMetricName(), dimensionsOf(req.GetDimensions()), "")
+	list, err := s.Store.DatapointsRange(ctx, nil, metric, from, to)
 	if err != nil {
 		return nil, err
 	}

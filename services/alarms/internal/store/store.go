@@ -3,7 +3,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/slipway-deploy/slipway/platform/postgres"
 	"github.com/slipway-deploy/slipway/platform/problem"
-	"github.com/slipway-deploy/slipway/services/alarms/internal/alarm"
 )
 
 // Store is the alarms service's schema.
@@ -53,7 +51,7 @@ const columns = `name, definition, state, state_reason, state_reason_data, state
 
 // AlarmPut creates an alarm or replaces its definition; the state is kept. It returns the alarm as it is now and whether it is new.
 func (s *Store) AlarmPut(ctx context.Context, tx pgx.Tx, a Alarm) (Alarm, bool, error) {
-	old, err := s.alarm(ctx, tx, a.Name)
+	old, err := s.AlarmLock(ctx, tx, a.Name)
 	created := errors.Is(err, problem.NotFound)
 	switch {
 	case created:
@@ -73,8 +71,7 @@ ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, configuration
 	return a, created, nil
 }
 
-func (s *Store) alarm(ctx context.Context, tx pgx.Tx, name string) (Alarm, error) {
-	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM alarms WHERE name = $1 FOR UPDATE`, name)
+func one(name string, rows pgx.Rows, err error) (Alarm, error) {
 	if err != nil {
 		return Alarm{}, fmt.Errorf("get alarm: %w", postgres.Classify(err))
 	}
@@ -90,7 +87,14 @@ func (s *Store) alarm(ctx context.Context, tx pgx.Tx, name string) (Alarm, error
 
 // AlarmLock returns an alarm that no other writer can change until the transaction ends.
 func (s *Store) AlarmLock(ctx context.Context, tx pgx.Tx, name string) (Alarm, error) {
-	return s.alarm(ctx, tx, name)
+	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM alarms WHERE name = $1 FOR UPDATE`, name)
+	return one(name, rows, err)
+}
+
+// Alarm returns an alarm.
+func (s *Store) Alarm(ctx context.Context, name string) (Alarm, error) {
+	rows, err := s.db.Pool.Query(ctx, `SELECT `+columns+` FROM alarms WHERE name = $1`, name)
+	return one(name, rows, err)
 }
 
 // NoAlarm is the problem of an alarm that does not exist.
@@ -114,7 +118,7 @@ func (s *Store) AlarmsAll(ctx context.Context) ([]Alarm, error) {
 // AlarmsDelete deletes alarms; when one does not exist none is deleted.
 func (s *Store) AlarmsDelete(ctx context.Context, tx pgx.Tx, names []string) error {
 	for _, name := range names {
-		if _, err := s.alarm(ctx, tx, name); err != nil {
+		if _, err := s.AlarmLock(ctx, tx, name); err != nil {
 			return err
 		}
 	}
@@ -160,88 +164,4 @@ WHERE ($1 = '' OR alarm = $1) AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3`
 		return nil, fmt.Errorf("list alarm history: %w", postgres.Classify(err))
 	}
 	return list, nil
-}
-
-// Datapoint is the samples of one metric in one second.
-type Datapoint struct {
-	Metric alarm.Metric
-	Time   time.Time
-	Bucket alarm.Bucket
-}
-
-const insertDatapoints = `
-INSERT INTO datapoints (metric, time, count, sum, minimum, maximum, values)
-SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::jsonb[])`
-
-// DatapointsAdd adds datapoints.
-func (s *Store) DatapointsAdd(ctx context.Context, points []Datapoint) error {
-	n := len(points)
-	metrics, times, values := make([][]byte, n), make([]time.Time, n), make([]*string, n)
-	counts, sums, mins, maxs := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
-	for i, p := range points {
-		metrics[i], times[i] = append([]byte(nil), p.Metric[:]...), p.Time
-		counts[i], sums[i], mins[i], maxs[i] = p.Bucket.Count, p.Bucket.Sum, p.Bucket.Min, p.Bucket.Max
-		if !p.Bucket.Opaque {
-			values[i] = valuesJSON(p.Bucket.Values)
-		}
-	}
-	if _, err := s.db.Pool.Exec(ctx, insertDatapoints, metrics, times, counts, sums, mins, maxs, values); err != nil {
-		return fmt.Errorf("save datapoints: %w", postgres.Classify(err))
-	}
-	return nil
-}
-
-func valuesJSON(values map[float64]float64) *string {
-	pairs := make([][2]float64, 0, len(values))
-	for v, n := range values {
-		pairs = append(pairs, [2]float64{v, n})
-	}
-	body, err := json.Marshal(pairs)
-	if err != nil {
-		return nil // values are finite: PutMetricData refuses others
-	}
-	text := string(body)
-	return &text
-}
-
-// DatapointsRange returns a metric's datapoints from a time up to another.
-func (s *Store) DatapointsRange(ctx context.Context, metric alarm.Metric, from, to time.Time) ([]Datapoint, error) {
-	rows, err := s.db.Pool.Query(ctx, `
-SELECT time, count, sum, minimum, maximum, values FROM datapoints WHERE metric = $1 AND time >= $2 AND time < $3 ORDER BY time`, metric[:], from, to)
-	if err != nil {
-		return nil, fmt.Errorf("read datapoints: %w", postgres.Classify(err))
-	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Datapoint, error) {
-		p := Datapoint{Metric: metric}
-		var values []byte
-		b := &p.Bucket
-		if err := row.Scan(&p.Time, &b.Count, &b.Sum, &b.Min, &b.Max, &values); err != nil {
-			return p, err
-		}
-		if values == nil {
-			b.Opaque = true
-			return p, nil
-		}
-		var pairs [][2]float64
-		if err := json.Unmarshal(values, &pairs); err != nil {
-			return p, err
-		}
-		b.Values = make(map[float64]float64, len(pairs))
-		for _, pair := range pairs {
-			b.Values[pair[0]] = pair[1]
-		}
-		return p, nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read datapoints: %w", postgres.Classify(err))
-	}
-	return list, nil
-}
-
-// DatapointsPrune deletes datapoints before a time.
-func (s *Store) DatapointsPrune(ctx context.Context, before time.Time) error {
-	if _, err := s.db.Pool.Exec(ctx, `DELETE FROM datapoints WHERE time < $1`, before); err != nil {
-		return fmt.Errorf("prune datapoints: %w", postgres.Classify(err))
-	}
-	return nil
 }

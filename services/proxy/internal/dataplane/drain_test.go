@@ -56,6 +56,50 @@ func TestRequestsInFlightAtADrainingTargetFinish(t *testing.T) {
 	}
 }
 
+func TestALargeUploadGoesOnThroughASwitch(t *testing.T) {
+	const half = 8 << 20
+	for _, protocol := range protocols {
+		for name, client := range map[string]*http.Client{"HTTP/1.1": http.DefaultClient, "HTTP/2": h2c(t)} {
+			t.Run(name+" to "+protocol, func(t *testing.T) {
+				middle := make(chan struct{})
+				old := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+					n, err := io.CopyN(io.Discard, r.Body, half)
+					close(middle)
+					rest, restErr := io.Copy(io.Discard, r.Body)
+					_, _ = fmt.Fprint(w, n+rest, " ", errors.Join(err, restErr))
+				})
+				fresh := saying(t, "new")
+				b := newTestbed(t, Config{})
+				b.apply(all(groupOf("blue", protocol, open(old))))
+				reader, writer := io.Pipe()
+				got := make(chan string, 1)
+				go func() {
+					res, err := client.Post("http://"+b.address, "application/octet-stream", reader)
+					if err != nil {
+						got <- err.Error()
+						return
+					}
+					defer func() { _ = res.Body.Close() }()
+					body, _ := io.ReadAll(res.Body)
+					got <- string(body)
+				}()
+				_, _ = writer.Write(make([]byte, half))
+				receive(t, "the first half", middle)
+				b.apply(all(groupOf("blue", protocol, draining(old, time.Now().Add(time.Hour)), open(fresh))))
+				if _, body := b.get("/"); body != "new" {
+					t.Errorf("got %q", body)
+				}
+				_, _ = writer.Write(make([]byte, half))
+				_ = writer.Close()
+				if got := receive(t, "the answer to the upload", got); got != fmt.Sprint(2*half, " <nil>") {
+					t.Errorf("got %s", got)
+				}
+				b.awaitDrained(old)
+			})
+		}
+	}
+}
+
 func TestARemovedTargetFinishesItsRequestsToo(t *testing.T) {
 	old, fresh := newHolding(t), saying(t, "new")
 	b := newTestbed(t, Config{})

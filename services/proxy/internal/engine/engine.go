@@ -9,20 +9,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
-	"slices"
 	"sync"
 
 	"github.com/slipway-deploy/slipway/drivers/traffic"
-	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/platform/watch"
 	"github.com/slipway-deploy/slipway/services/proxy/internal/dataplane"
 	"github.com/slipway-deploy/slipway/services/proxy/internal/routefile"
 )
-
-// maxDeleted is how many deleted services are remembered, for their generations.
-const maxDeleted = 4096
 
 // Config is what an engine works with.
 type Config struct {
@@ -53,16 +46,6 @@ type Engine struct {
 }
 
 var _ traffic.Traffic = (*Engine)(nil)
-
-// service is what the engine knows of one service. Its lock makes one change come after the other.
-type service struct {
-	mu         sync.Mutex
-	name       string
-	generation int64 // the highest seen
-	inForce    bool
-	saved      []byte // routes as they are on disk
-	forgotten  bool   // it was deleted long ago, another value stands for it now
-}
 
 // New opens the folder and puts the routes in it in force. Stop ends the engine.
 func New(config Config) (*Engine, error) {
@@ -179,110 +162,4 @@ func (e *Engine) Delete(ctx context.Context, generation int64, name string) erro
 	e.hub.Delete(name)
 	e.bury(name)
 	return nil
-}
-
-// admit refuses a writer that was overtaken, and one that gave up.
-func (s *service) admit(ctx context.Context, generation int64) error {
-	if generation < s.generation {
-		return problem.New(problem.Aborted, "STALE_GENERATION",
-			"generation %d of %s was overtaken by %d", generation, s.name, s.generation).With("service", s.name)
-	}
-	if err := ctx.Err(); err != nil {
-		return problem.New(problem.Canceled, "", "the call ended before the routes of %s were applied", s.name).Wrap(err)
-	}
-	return nil
-}
-
-// check reports every rule that the routes break.
-func (e *Engine) check(generation int64, routes traffic.Routes) error {
-	var broken []problem.Violation
-	if generation <= 0 {
-		broken = append(broken, problem.Violation{Field: "generation", Rule: "must be greater than 0"})
-	}
-	if p := problem.As(routes.Validate()); p != nil {
-		broken = append(broken, p.Violations...)
-	}
-	for i, l := range routes.Listeners {
-		if !e.config.InsecureListeners && !loopback(l.Address) {
-			broken = append(broken, problem.Violation{
-				Field: fmt.Sprintf("listeners[%d].address", i),
-				Rule:  fmt.Sprintf("%s can be reached by other machines, which the proxy serves only with -insecure-listeners", l.Address),
-			})
-		}
-	}
-	if len(broken) > 0 {
-		return problem.Violated(broken...)
-	}
-	return nil
-}
-
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil || host == "localhost" {
-		return true // Validate has said what is wrong
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
-}
-
-// lock returns the service, which it makes if it has to, locked.
-func (e *Engine) lock(name string) *service {
-	for {
-		e.mu.Lock()
-		s := e.services[name]
-		if s == nil {
-			s = &service{name: name}
-			e.services[name] = s
-		}
-		e.mu.Unlock()
-		s.mu.Lock()
-		if !s.forgotten {
-			return s
-		}
-		s.mu.Unlock()
-	}
-}
-
-// bury remembers that the service is deleted. There is a bound: see forget.
-func (e *Engine) bury(name string) {
-	e.mu.Lock()
-	e.deleted = append(slices.DeleteFunc(e.deleted, func(d string) bool { return d == name }), name)
-	e.mu.Unlock()
-	e.wakeUp()
-}
-
-func (e *Engine) revive(name string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.deleted = slices.DeleteFunc(e.deleted, func(d string) bool { return d == name })
-}
-
-// forget drops the services that were deleted first when there are too many, their generations with them.
-func (e *Engine) forget() {
-	for {
-		e.mu.Lock()
-		if len(e.deleted) <= maxDeleted {
-			e.mu.Unlock()
-			return
-		}
-		name := e.deleted[0]
-		e.deleted = slices.Delete(e.deleted, 0, 1)
-		e.mu.Unlock()
-		e.drop(name)
-	}
-}
-
-func (e *Engine) drop(name string) {
-	s := e.lock(name)
-	defer s.mu.Unlock()
-	if s.inForce {
-		return
-	}
-	if err := e.store.Forget(name); err != nil {
-		e.config.Log.Warn("a deleted service could not be forgotten", "service", name, "error", err)
-	}
-	s.forgotten = true
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.services, name)
 }

@@ -1,0 +1,34 @@
+package app
+
+import (
+	"errors"
+	"time"
+
+	"github.com/slipway-deploy/slipway/platform/grpcserver"
+)
+
+// Config says where the service serves and where it keeps its state.
+type Config struct {
+	Listen      grpcserver.Config `flag:"" env:""`
+	DatabaseURL string            `flag:"database-url" env:"DATABASE_URL" secret:"true" help:"PostgreSQL to keep the state in, postgres://user:password@host:port/database"`
+	MetricsAddr string            `flag:"metrics" env:"SLIPWAY_METRICS" help:"address to serve /metrics on; empty serves none"`
+	Version     string            `flag:"-"`
+	Retention   time.Duration     `flag:"retention" env:"SLIPWAY_RETENTION" default:"168h" help:"how long pushed datapoints are kept; those that an alarm looks back at are kept longer"`
+}
+
+// Default is the configuration with the service's usual address.
+func Default() Config {
+	return Config{Listen: grpcserver.Config{Addr: "127.0.0.1:7004"}, Retention: 7 * 24 * time.Hour}
+}
+
+// Validate reports every rule that is broken.
+func (c Config) Validate() error {
+	errs := []error{c.Listen.Validate()}
+	if c.DatabaseURL == "" {
+		errs = append(errs, errors.New("database-url: is needed (or the environment variable DATABASE_URL)"))
+	}
+	if c.Retention < time.Hour {
+		errs = append(errs, errors.New("retention: must be at least 1h"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,94 @@
+package grpcapi
+
+import (
+	"context"
+	"sort"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
+	"github.com/slipway-deploy/slipway/platform/page"
+	"github.com/slipway-deploy/slipway/platform/problem"
+	"github.com/slipway-deploy/slipway/services/alarms/internal/engine"
+)
+
+// DescribeAlarms returns alarms by name.
+func (s *Server) DescribeAlarms(_ context.Context, req *alarmspb.DescribeAlarmsRequest) (*alarmspb.DescribeAlarmsResponse, error) {
+	if len(req.GetAlarmNames()) > 0 && req.GetAlarmNamePrefix() != "" {
+		return nil, problem.Invalid("alarm_name_prefix", "must not be set together with alarm_names")
+	}
+	var after string
+	if err := page.Decode(req.GetPageToken(), &after); err != nil {
+		return nil, err
+	}
+	wanted := map[string]bool{}
+	for _, name := range req.GetAlarmNames() {
+		wanted[name] = true
+	}
+	list := s.Engine.Alarms()
+	sort.Slice(list, func(i, j int) bool { return list[i].Definition.Name < list[j].Definition.Name })
+	size := int(page.Size(req.GetPageSize(), 50, 100))
+	resp := &alarmspb.DescribeAlarmsResponse{}
+	for _, a := range list {
+		name := a.Definition.Name
+		if name <= after || len(wanted) > 0 && !wanted[name] || !strings.HasPrefix(name, req.GetAlarmNamePrefix()) ||
+			req.GetState() != alarmspb.MetricAlarm_STATE_UNSPECIFIED && req.GetState() != statePB(a.Stored.State) {
+			continue
+		}
+		if len(resp.GetAlarms()) == size {
+			resp.NextPageToken = page.Encode(resp.GetAlarms()[size-1].GetName())
+			break
+		}
+		resp.Alarms = append(resp.Alarms, alarmPB(a))
+	}
+	return resp, nil
+}
+
+// DescribeAlarmHistory returns what happened to an alarm, newest first.
+func (s *Server) DescribeAlarmHistory(ctx context.Context, req *alarmspb.DescribeAlarmHistoryRequest) (*alarmspb.DescribeAlarmHistoryResponse, error) {
+	if err := noNUL("alarm_name", req.GetAlarmName()); err != nil {
+		return nil, err
+	}
+	var below int64
+	if err := page.Decode(req.GetPageToken(), &below); err != nil {
+		return nil, err
+	}
+	size := int(page.Size(req.GetPageSize(), 50, 100))
+	list, err := s.Store.HistoryList(ctx, req.GetAlarmName(), below, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &alarmspb.DescribeAlarmHistoryResponse{}
+	if len(list) > size {
+		list = list[:size]
+		resp.NextPageToken = page.Encode(list[size-1].ID)
+	}
+	for _, item := range list {
+		resp.Items = append(resp.Items, historyPB(item))
+	}
+	return resp, nil
+}
+
+// WatchAlarms streams a snapshot, then changes.
+func (s *Server) WatchAlarms(req *alarmspb.WatchAlarmsRequest, stream grpc.ServerStreamingServer[alarmspb.WatchAlarmsResponse]) error {
+	wanted := map[string]bool{}
+	for _, name := range req.GetAlarmNames() {
+		wanted[name] = true
+	}
+	sub := s.Engine.Hub().Subscribe(func(name string, _ engine.Alarm) bool { return len(wanted) == 0 || wanted[name] })
+	defer sub.Close()
+	for {
+		changes, err := sub.Next(stream.Context())
+		if err != nil {
+			return err
+		}
+		resp := &alarmspb.WatchAlarmsResponse{Snapshot: changes.Snapshot, RemovedAlarms: changes.Deleted}
+		for _, a := range changes.Set {
+			resp.Alarms = append(resp.Alarms, alarmPB(a))
+		}
+		if err := stream.Send(resp); err != nil {
+			return err
+		}
+	}
+}
