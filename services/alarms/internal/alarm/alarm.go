@@ -135,7 +135,7 @@ func (d Definition) Validate() []Violation {
 	if d.Period >= time.Hour {
 		limit = 7 * 24 * time.Hour
 	}
-	if d.Period > 0 && time.Duration(d.EvaluationPeriods)*d.Period > limit {
+	if d.Period > 0 && d.EvaluationPeriods > int(limit/d.Period) { // the product may overflow
 		add("evaluation_periods", "times the period must not be longer than %s", limit)
 	}
 	if d.IgnoreLowSamples {

@@ -164,4 +164,9 @@ func TestValidateNamesFieldAndRule(t *testing.T) {
 			t.Errorf("%s: %v", field, v)
 		}
 	}
+	huge := good
+	huge.EvaluationPeriods = 307_445_735 // times a minute overflows to 26 s
+	if len(huge.Validate()) == 0 {
+		t.Errorf("%d periods of %s are valid", huge.EvaluationPeriods, huge.Period)
+	}
 }

@@ -28,7 +28,8 @@ func (d Definition) MetricID() Metric {
 }
 
 // Early reports whether a period that has not ended may already count as breaching: more samples can only make its
-// statistic breach more. An alarm on a sum of errors need not wait for the period to end.
+// statistic breach more. An alarm on a sum of errors need not wait for the period to end. (A sum only while no sample is negative:
+// the caller looks.)
 func (d Definition) Early() bool {
 	switch d.Statistic {
 	case Sum, SampleCount, Maximum:

@@ -42,7 +42,7 @@ func (w *watched) next(now time.Time) time.Time {
 func (w *watched) points(now time.Time) []alarm.Point {
 	d := w.Definition
 	last := alarm.Align(now, d.Period)
-	if b := w.buckets[last]; b == nil || !d.Early() || !breaches(d, *b) {
+	if b := w.buckets[last]; b == nil || !d.Early() || d.Statistic == alarm.Sum && b.Min < 0 || !breaches(d, *b) {
 		last = last.Add(-d.Period)
 	}
 	first := last.Add(-time.Duration(d.Range()-1) * d.Period)
