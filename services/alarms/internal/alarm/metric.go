@@ -3,6 +3,7 @@ package alarm
 import (
 	"crypto/sha256"
 	"sort"
+	"strings"
 )
 
 // Metric is a metric's identity: namespace, name, dimensions and unit (CloudWatch: a unit is part of it).
@@ -10,16 +11,16 @@ type Metric [sha256.Size]byte
 
 // MetricOf returns the identity.
 func MetricOf(namespace, name string, dimensions map[string]string, unit string) Metric {
-	text := namespace + "\x00" + name + "\x00" + unit
+	parts := []string{namespace, name, unit}
 	keys := make([]string, 0, len(dimensions))
 	for k := range dimensions {
 		keys = append(keys, k)
 	}
 	sort.Strings(keys)
 	for _, k := range keys {
-		text += "\x00" + k + "\x00" + dimensions[k]
+		parts = append(parts, k, dimensions[k])
 	}
-	return sha256.Sum256([]byte(text))
+	return sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 }
 
 // MetricID is the identity of the metric that the alarm watches.

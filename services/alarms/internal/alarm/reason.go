@@ -3,6 +3,7 @@ package alarm
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -76,8 +77,7 @@ func (d Definition) reasonData(points []Point) string {
 		Threshold           float64     `json:"threshold"`
 		EvaluatedDatapoints []evaluated `json:"evaluatedDatapoints"`
 	}{Version: "1.0", Unit: d.Unit, Statistic: d.Statistic, Period: d.Period.Seconds(), RecentDatapoints: []float64{}, Threshold: d.Threshold}
-	for i := len(points) - 1; i >= 0; i-- {
-		p := points[i]
+	for _, p := range slices.Backward(points) {
 		e := evaluated{Timestamp: p.Time.UTC().Format(awsTime)}
 		if !p.Missing {
 			value := p.Value

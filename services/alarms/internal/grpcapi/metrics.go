@@ -112,11 +112,12 @@ func datapointOf(namespace string, d *alarmspb.MetricDatum, index int, now time.
 	case p.Time.Before(now.Add(-maxAge)) || p.Time.After(now.Add(maxAhead)):
 		return p, broken("timestamp", "must be at most two weeks ago and two hours ahead")
 	case d.Value != nil && len(d.GetValues()) > 0:
-		return p, broken("values", "the parameters MetricData.member.%d.Value and MetricData.member.%d.Values are mutually exclusive and you have specified both", index+1, index+1)
+		return p, broken("values", "the parameters MetricData.member.%[1]d.Value and MetricData.member.%[1]d.Values are mutually exclusive"+
+			" and you have specified both", index+1)
 	case set != nil && samples:
 		return p, broken("statistic_values", "must not be set together with value or values")
 	case len(d.GetCounts()) > 0 && len(d.GetCounts()) != len(d.GetValues()):
-		return p, broken("counts", "the parameters MetricData.member.%d.Values and MetricData.member.%d.Counts must be of the same size", index+1, index+1)
+		return p, broken("counts", "the parameters MetricData.member.%[1]d.Values and MetricData.member.%[1]d.Counts must be of the same size", index+1)
 	case set == nil && !samples:
 		return p, broken("value", "is needed, or values, or statistic_values")
 	case set != nil && (!finite(set.GetSampleCount(), set.GetSum(), set.GetMinimum(), set.GetMaximum()) || set.GetSampleCount() <= 0):

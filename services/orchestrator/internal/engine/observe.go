@@ -16,7 +16,10 @@ func (e *Engine) observe(s rollout.State) rollout.Observation {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	key := s.Service.Key()
-	o := rollout.Observation{Trouble: f.trouble[key], Runtime: rollout.RuntimeFacts{Known: f.tasks.known, Tasks: make(map[string]rollout.TaskFact, len(f.tasks.by[key]))}}
+	o := rollout.Observation{
+		Trouble: f.trouble[key],
+		Runtime: rollout.RuntimeFacts{Known: f.tasks.known, Tasks: make(map[string]rollout.TaskFact, len(f.tasks.by[key]))},
+	}
 	for name, task := range f.tasks.by[key] {
 		o.Runtime.Tasks[name] = taskFact(task)
 	}

@@ -34,7 +34,7 @@ func (e *Engine) follow(s source) {
 		if e.Now().Sub(began) > lastRetry {
 			delay = firstRetry
 		}
-		e.Log.Warn("lost sight of "+s.name, "cause", err, "delay", delay)
+		e.Log.Warn("a source of facts was lost", "source", s.name, "cause", err, "delay", delay)
 		select {
 		case <-e.ctx.Done():
 		case <-time.After(delay):

@@ -138,7 +138,7 @@ func (w *worker) persist(ctx context.Context, d rollout.Decision) error {
 		return err
 	}
 	for _, event := range d.Events {
-		w.log.Info(event.Reason, "event", event.Name, "deployment", event.Deployment)
+		w.log.Info("event", "event", event.Name, "reason", event.Reason, "deployment", event.Deployment)
 	}
 	next := d.Next
 	ids := []string{}

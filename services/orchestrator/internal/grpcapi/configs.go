@@ -26,7 +26,10 @@ type deploymentConfigs struct {
 
 const predefinedPrefix = "CodeDeployDefault."
 
-func (c *deploymentConfigs) CreateDeploymentConfig(ctx context.Context, req *orchestratorpb.CreateDeploymentConfigRequest) (resp *orchestratorpb.CreateDeploymentConfigResponse, err error) {
+func (c *deploymentConfigs) CreateDeploymentConfig(
+	ctx context.Context,
+	req *orchestratorpb.CreateDeploymentConfigRequest,
+) (resp *orchestratorpb.CreateDeploymentConfigResponse, err error) {
 	config := req.GetDeploymentConfig()
 	if strings.HasPrefix(config.GetName(), predefinedPrefix) {
 		return nil, problem.Invalid("deployment_config.name", "names that begin with %s are built in", predefinedPrefix)
@@ -48,7 +51,10 @@ func (c *deploymentConfigs) CreateDeploymentConfig(ctx context.Context, req *orc
 	return resp, err
 }
 
-func (c *deploymentConfigs) ListDeploymentConfigs(ctx context.Context, req *orchestratorpb.ListDeploymentConfigsRequest) (*orchestratorpb.ListDeploymentConfigsResponse, error) {
+func (c *deploymentConfigs) ListDeploymentConfigs(
+	ctx context.Context,
+	req *orchestratorpb.ListDeploymentConfigsRequest,
+) (*orchestratorpb.ListDeploymentConfigsResponse, error) {
 	var after string
 	if err := page.Decode(req.GetPageToken(), &after); err != nil {
 		return nil, err
@@ -119,7 +125,10 @@ func namedConfigPB(c rollout.NamedConfig) *orchestratorpb.DeploymentConfig {
 	first := c.Steps[0]
 	switch c.Strategy {
 	case rollout.Canary:
-		pb.CanaryConfiguration = &orchestratorpb.CanaryConfiguration{CanaryPercent: rollout.Percent(first.Share), CanaryBakeTime: durationpb.New(first.BakeTime)}
+		pb.CanaryConfiguration = &orchestratorpb.CanaryConfiguration{
+			CanaryPercent:  rollout.Percent(first.Share),
+			CanaryBakeTime: durationpb.New(first.BakeTime),
+		}
 	case rollout.Linear:
 		pb.LinearConfiguration = &orchestratorpb.LinearConfiguration{StepPercent: rollout.Percent(first.Share), StepBakeTime: durationpb.New(first.BakeTime)}
 	}

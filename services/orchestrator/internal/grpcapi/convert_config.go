@@ -19,6 +19,9 @@ import (
 // checked with the service it goes with.
 func configOf(ctx context.Context, st *store.Store, pb *orchestratorpb.DeploymentConfiguration) (rollout.Config, error) {
 	c := rollout.DefaultConfig()
+	if pb == nil {
+		return c, nil
+	}
 	shift := shiftOf(pb.GetStrategy(), pb.GetLinearConfiguration(), pb.GetCanaryConfiguration(), pb.GetStepsConfiguration())
 	if name := pb.GetDeploymentConfigName(); name != "" {
 		named, err := findNamedConfig(ctx, st, name)
@@ -111,7 +114,9 @@ func configPB(c rollout.Config) *orchestratorpb.DeploymentConfiguration {
 		pb.DeploymentCircuitBreaker = &orchestratorpb.DeploymentCircuitBreaker{
 			Enable: c.CircuitBreaker.Enable, Rollback: c.CircuitBreaker.Rollback, ResetOnHealthyTask: &reset,
 			ThresholdConfiguration: &orchestratorpb.ThresholdConfiguration{
-				Type:  orchestratorpb.ThresholdConfiguration_Type(orchestratorpb.ThresholdConfiguration_Type_value["TYPE_"+string(c.CircuitBreaker.Threshold.Type)]),
+				Type: orchestratorpb.ThresholdConfiguration_Type(
+					orchestratorpb.ThresholdConfiguration_Type_value["TYPE_"+string(c.CircuitBreaker.Threshold.Type)],
+				),
 				Value: int32(c.CircuitBreaker.Threshold.Value),
 			},
 		}

@@ -125,8 +125,13 @@ func (s *Server) taskSetsPB(service rollout.Service) []*orchestratorpb.TaskSet {
 	var list []*orchestratorpb.TaskSet
 	for _, set := range service.TaskSets {
 		pb := &orchestratorpb.TaskSet{
-			Id: set.ID, ServiceRevision: set.Revision.ID, TaskDefinition: set.Revision.TaskDefinition, TargetGroup: set.TargetGroup, DesiredCount: int32(set.Count),
-			ProductionTrafficWeight: weightOf(service.Production, set.TargetGroup), TestTrafficWeight: weightOf(service.Test, set.TargetGroup),
+			Id:                      set.ID,
+			ServiceRevision:         set.Revision.ID,
+			TaskDefinition:          set.Revision.TaskDefinition,
+			TargetGroup:             set.TargetGroup,
+			DesiredCount:            int32(set.Count),
+			ProductionTrafficWeight: weightOf(service.Production, set.TargetGroup),
+			TestTrafficWeight:       weightOf(service.Test, set.TargetGroup),
 		}
 		for _, task := range set.Tasks {
 			switch {

@@ -177,7 +177,10 @@ func (d *deployments) StopDeployment(ctx context.Context, req *orchestratorpb.St
 	return &orchestratorpb.StopDeploymentResponse{Deployment: a}, err
 }
 
-func (d *deployments) ContinueDeployment(ctx context.Context, req *orchestratorpb.ContinueDeploymentRequest) (*orchestratorpb.ContinueDeploymentResponse, error) {
+func (d *deployments) ContinueDeployment(
+	ctx context.Context,
+	req *orchestratorpb.ContinueDeploymentRequest,
+) (*orchestratorpb.ContinueDeploymentResponse, error) {
 	back := req.GetAction() == orchestratorpb.ContinueDeploymentRequest_ACTION_ROLLBACK
 	a, err := d.change(ctx, "ContinueDeployment", req, req.GetDeployment(), func(s rollout.State) (rollout.Command, error) {
 		return rollout.Continue(s, req.GetHookId(), back, d.s.Now())
@@ -186,7 +189,13 @@ func (d *deployments) ContinueDeployment(ctx context.Context, req *orchestratorp
 }
 
 // change takes a command about a deployment that is at work.
-func (d *deployments) change(ctx context.Context, method string, req mutation, id string, decide func(rollout.State) (rollout.Command, error)) (*orchestratorpb.Deployment, error) {
+func (d *deployments) change(
+	ctx context.Context,
+	method string,
+	req mutation,
+	id string,
+	decide func(rollout.State) (rollout.Command, error),
+) (*orchestratorpb.Deployment, error) {
 	row, err := d.s.Store.DeploymentGet(ctx, id)
 	if err != nil {
 		return nil, err

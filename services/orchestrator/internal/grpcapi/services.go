@@ -94,8 +94,13 @@ func (s *Server) checkTargetGroups(ctx context.Context, lb *rollout.LoadBalancer
 		}
 		_, err := s.Health.GetTargetGroup(ctx, &healthcheckpb.GetTargetGroupRequest{Name: name})
 		if errors.Is(err, problem.NotFound) {
-			return problem.New(problem.NotFound, "TARGET_GROUP_NOT_FOUND",
-				"service.load_balancer.%s: there is no target group %s; create it with the healthcheck service's CreateTargetGroup", field, name).With("field", field)
+			return problem.New(
+				problem.NotFound,
+				"TARGET_GROUP_NOT_FOUND",
+				"service.load_balancer.%s: there is no target group %s; create it with the healthcheck service's CreateTargetGroup",
+				field,
+				name,
+			).With("field", field)
 		}
 		if err != nil {
 			return err
@@ -165,7 +170,13 @@ func updateMask(req *orchestratorpb.UpdateServiceRequest) ([]string, error) {
 }
 
 // updateOf merges the wish into the service as the user wrote it and tells the core what changes.
-func (v *services) updateOf(ctx context.Context, a store.Aggregate, wish *orchestratorpb.Service, mask []string, req *orchestratorpb.UpdateServiceRequest) (rollout.Update, *orchestratorpb.Service, error) {
+func (v *services) updateOf(
+	ctx context.Context,
+	a store.Aggregate,
+	wish *orchestratorpb.Service,
+	mask []string,
+	req *orchestratorpb.UpdateServiceRequest,
+) (rollout.Update, *orchestratorpb.Service, error) {
 	user := &orchestratorpb.Service{}
 	if err := proto.Unmarshal(a.Spec, user); err != nil {
 		return rollout.Update{}, nil, err
@@ -237,7 +248,10 @@ func (v *services) ListServices(ctx context.Context, req *orchestratorpb.ListSer
 	return resp, nil
 }
 
-func (v *services) ListServiceRevisions(ctx context.Context, req *orchestratorpb.ListServiceRevisionsRequest) (*orchestratorpb.ListServiceRevisionsResponse, error) {
+func (v *services) ListServiceRevisions(
+	ctx context.Context,
+	req *orchestratorpb.ListServiceRevisionsRequest,
+) (*orchestratorpb.ListServiceRevisionsResponse, error) {
 	var below int64
 	if err := page.Decode(req.GetPageToken(), &below); err != nil {
 		return nil, err

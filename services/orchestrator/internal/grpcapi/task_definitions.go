@@ -25,7 +25,10 @@ type taskDefinitions struct {
 	s *Server
 }
 
-func (t *taskDefinitions) RegisterTaskDefinition(ctx context.Context, req *orchestratorpb.RegisterTaskDefinitionRequest) (resp *orchestratorpb.RegisterTaskDefinitionResponse, err error) {
+func (t *taskDefinitions) RegisterTaskDefinition(
+	ctx context.Context,
+	req *orchestratorpb.RegisterTaskDefinitionRequest,
+) (resp *orchestratorpb.RegisterTaskDefinitionResponse, err error) {
 	definition := proto.CloneOf(req.GetTaskDefinition())
 	if err := checkTaskDefinition(definition); err != nil {
 		return nil, err
@@ -63,7 +66,7 @@ func checkTaskDefinition(t *orchestratorpb.TaskDefinition) error {
 		}
 		names[c.GetName()] = true
 		essential = essential || c.Essential == nil || c.GetEssential()
-		inRange(add, at+"stop_timeout", c.GetStopTimeout(), 0, 2*time.Minute)
+		inRange(add, at+"stop_timeout", c.GetStopTimeout(), 2*time.Minute)
 		check := c.GetHealthCheck()
 		if check == nil {
 			continue
@@ -71,9 +74,9 @@ func checkTaskDefinition(t *orchestratorpb.TaskDefinition) error {
 		if kind := check.GetCommand()[0]; kind != "CMD" && kind != "CMD-SHELL" {
 			add(at+"health_check.command", "must begin with CMD or CMD-SHELL")
 		}
-		inRange(add, at+"health_check.interval", check.GetInterval(), 0, 300*time.Second)
-		inRange(add, at+"health_check.timeout", check.GetTimeout(), 0, 60*time.Second)
-		inRange(add, at+"health_check.start_period", check.GetStartPeriod(), 0, 300*time.Second)
+		inRange(add, at+"health_check.interval", check.GetInterval(), 300*time.Second)
+		inRange(add, at+"health_check.timeout", check.GetTimeout(), 60*time.Second)
+		inRange(add, at+"health_check.start_period", check.GetStartPeriod(), 300*time.Second)
 	}
 	if !essential {
 		add("", "at least one container must be essential")
@@ -84,13 +87,16 @@ func checkTaskDefinition(t *orchestratorpb.TaskDefinition) error {
 	return nil
 }
 
-func inRange(add func(string, string, ...any), field string, d *durationpb.Duration, least, most time.Duration) {
-	if v := d.AsDuration(); d != nil && (v < least || v > most) {
-		add(field, "must be %s to %s", least, most)
+func inRange(add func(string, string, ...any), field string, d *durationpb.Duration, most time.Duration) {
+	if v := d.AsDuration(); d != nil && (v < 0 || v > most) {
+		add(field, "must be 0 to %s", most)
 	}
 }
 
-func (t *taskDefinitions) DescribeTaskDefinition(ctx context.Context, req *orchestratorpb.DescribeTaskDefinitionRequest) (*orchestratorpb.DescribeTaskDefinitionResponse, error) {
+func (t *taskDefinitions) DescribeTaskDefinition(
+	ctx context.Context,
+	req *orchestratorpb.DescribeTaskDefinitionRequest,
+) (*orchestratorpb.DescribeTaskDefinitionResponse, error) {
 	definition, err := taskDefinitionByName(ctx, t.s.Store, req.GetTaskDefinition())
 	if err != nil {
 		return nil, err
@@ -103,7 +109,10 @@ type taskDefinitionPlace struct {
 	Revision int32
 }
 
-func (t *taskDefinitions) ListTaskDefinitions(ctx context.Context, req *orchestratorpb.ListTaskDefinitionsRequest) (*orchestratorpb.ListTaskDefinitionsResponse, error) {
+func (t *taskDefinitions) ListTaskDefinitions(
+	ctx context.Context,
+	req *orchestratorpb.ListTaskDefinitionsRequest,
+) (*orchestratorpb.ListTaskDefinitionsResponse, error) {
 	var after taskDefinitionPlace
 	if err := page.Decode(req.GetPageToken(), &after); err != nil {
 		return nil, err
@@ -132,10 +141,10 @@ func (t *taskDefinitions) ListTaskDefinitions(ctx context.Context, req *orchestr
 // taskDefinitionByName takes "family:revision", or "family" for the latest.
 func taskDefinitionByName(ctx context.Context, st *store.Store, name string) (*orchestratorpb.TaskDefinition, error) {
 	family, number, has := strings.Cut(name, ":")
-	revision := 0
+	revision := int64(0)
 	if has {
 		var err error
-		if revision, err = strconv.Atoi(number); err != nil || revision < 1 {
+		if revision, err = strconv.ParseInt(number, 10, 32); err != nil || revision < 1 {
 			return nil, problem.Invalid("task_definition", "%q is not family:revision", name)
 		}
 	}

@@ -42,7 +42,10 @@ func (w waiter) wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (d *deployments) WatchDeployment(req *orchestratorpb.WatchDeploymentRequest, stream grpc.ServerStreamingServer[orchestratorpb.WatchDeploymentResponse]) error {
+func (d *deployments) WatchDeployment(
+	req *orchestratorpb.WatchDeploymentRequest,
+	stream grpc.ServerStreamingServer[orchestratorpb.WatchDeploymentResponse],
+) error {
 	ctx := stream.Context()
 	w := d.s.waiter("deployment:" + req.GetDeployment())
 	defer w.done()

@@ -118,7 +118,13 @@ func (s *Store) ServiceInsert(ctx context.Context, tx pgx.Tx, service rollout.Se
 		return fmt.Errorf("create service: %w", postgres.Classify(err))
 	}
 	if tag.RowsAffected() == 0 {
-		return problem.New(problem.AlreadyExists, "ALREADY_EXISTS", "service %s exists in cluster %s; use UpdateService or CreateDeployment", service.Name, service.Cluster)
+		return problem.New(
+			problem.AlreadyExists,
+			"ALREADY_EXISTS",
+			"service %s exists in cluster %s; use UpdateService or CreateDeployment",
+			service.Name,
+			service.Cluster,
+		)
 	}
 	return nil
 }

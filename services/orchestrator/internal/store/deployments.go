@@ -132,7 +132,18 @@ func (s *Store) DeploymentList(ctx context.Context, f DeploymentFilter, limit in
 	if states == nil {
 		states = []string{}
 	}
-	rows, err := s.db.Pool.Query(ctx, listDeployments, f.Cluster, f.Service, states, orNull(f.After), orNull(f.Before), orNull(f.OlderThan), f.OlderThanID, limit)
+	rows, err := s.db.Pool.Query(
+		ctx,
+		listDeployments,
+		f.Cluster,
+		f.Service,
+		states,
+		orNull(f.After),
+		orNull(f.Before),
+		orNull(f.OlderThan),
+		f.OlderThanID,
+		limit,
+	)
 	if err != nil {
 		return nil, fmt.Errorf("list deployments: %w", postgres.Classify(err))
 	}

@@ -23,7 +23,7 @@ type eventRows struct {
 
 func (r *eventRows) add(service rollout.Service, events []rollout.Event) {
 	for _, e := range events {
-		detail, _ := json.Marshal(e.Detail) // a map of strings always marshals
+		detail, _ := json.Marshal(e.Detail) //nolint:errchkjson // a map of strings always marshals
 		if e.Detail == nil {
 			detail = []byte("{}")
 		}
@@ -84,7 +84,13 @@ func (s *Store) EventList(ctx context.Context, f EventFilter, after Position, li
 
 // EventsOfDeployment returns a deployment's events after a sequence, in order.
 func (s *Store) EventsOfDeployment(ctx context.Context, deployment string, after int64, limit int) ([]EventRow, error) {
-	rows, err := s.db.Pool.Query(ctx, selectEvents+` WHERE deployment = $1 AND deployment <> '' AND sequence > $2 ORDER BY sequence LIMIT $3`, deployment, after, limit)
+	rows, err := s.db.Pool.Query(
+		ctx,
+		selectEvents+` WHERE deployment = $1 AND deployment <> '' AND sequence > $2 ORDER BY sequence LIMIT $3`,
+		deployment,
+		after,
+		limit,
+	)
 	return collectEvents(rows, err)
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -115,12 +116,17 @@ func TestWhatIsSavedIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, _ := json.Marshal(change.Next)
-	have, _ := json.Marshal(got.State)
-	if string(want) != string(have) {
+	want, err1 := json.Marshal(change.Next)
+	have, err2 := json.Marshal(got.State)
+	if err1 != nil || err2 != nil || !bytes.Equal(want, have) {
 		t.Errorf("read\n%s\nsaved\n%s", have, want)
 	}
-	if again := rollout.Decide(got.State, rollout.Observation{Runtime: rollout.RuntimeFacts{Known: true}}, epoch.Add(time.Second)); again.Changed && len(again.Events) > 0 {
+	if again := rollout.Decide(
+		got.State,
+		rollout.Observation{Runtime: rollout.RuntimeFacts{Known: true}},
+		epoch.Add(time.Second),
+	); again.Changed &&
+		len(again.Events) > 0 {
 		t.Errorf("the state that was read decides otherwise than the one that was saved: %+v", again.Events)
 	}
 	if all, err := s.ServicesActive(t.Context()); err != nil || len(all) != 1 {

@@ -44,7 +44,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	workers map[store.Key]*worker
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // of the goroutines, which outlive the call that starts them
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 }
@@ -68,9 +68,9 @@ func (e *Engine) Start(ctx context.Context) error {
 		e.stop()
 		return err
 	}
-	e.goDo(func() { e.committer.run(e.ctx) })
+	e.done.Go(func() { e.committer.run(e.ctx) })
 	for _, source := range e.sources() {
-		e.goDo(func() { e.follow(source) })
+		e.done.Go(func() { e.follow(source) })
 	}
 	for _, state := range states {
 		e.Wake(store.Key{Cluster: state.Service.Cluster, Name: state.Service.Name})
@@ -86,14 +86,6 @@ func (e *Engine) Stop() {
 	}
 }
 
-func (e *Engine) goDo(f func()) {
-	e.done.Add(1)
-	go func() {
-		defer e.done.Done()
-		f()
-	}()
-}
-
 // Wake says that a service was changed by somebody else, or is new: its state is loaded again.
 func (e *Engine) Wake(key store.Key) {
 	e.mu.Lock()
@@ -105,7 +97,7 @@ func (e *Engine) Wake(key store.Key) {
 	if w == nil {
 		w = newWorker(e, key)
 		e.workers[key] = w
-		e.goDo(func() { w.run(e.ctx) })
+		e.done.Go(func() { w.run(e.ctx) })
 		return
 	}
 	w.reload.Store(true)
