@@ -54,12 +54,11 @@ type Stack struct {
 const stopTimeout = 10 * time.Second
 
 // Start starts everything. What was started is stopped again when something fails.
-func Start(ctx context.Context, cfg Config) (s *Stack, err error) {
-	s = &Stack{DatabaseURL: cfg.DatabaseURL, RuntimeDir: filepath.Join(cfg.Dir, "runtime")}
-	started := s // s is nil when an error is returned
+func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
+	s := &Stack{DatabaseURL: cfg.DatabaseURL, RuntimeDir: filepath.Join(cfg.Dir, "runtime")}
 	defer func() {
 		if err != nil {
-			started.Stop()
+			s.Stop()
 		}
 	}()
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {

@@ -50,11 +50,11 @@ type App struct {
 }
 
 // New connects and migrates, but serves and checks nothing yet. What was set up is taken down when it fails.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) {
+func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a = &App{log: log}
+	a := &App{log: log}
 	defer func() {
 		if err != nil {
 			a.Stop(context.WithoutCancel(ctx))

@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-deploy/slipway/platform/grpcclient"
 	"github.com/slipway-deploy/slipway/platform/grpcserver"
 	"github.com/slipway-deploy/slipway/platform/postgres"
+	"github.com/slipway-deploy/slipway/platform/telemetry"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/engine"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/grpcapi"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
@@ -37,12 +38,11 @@ type App struct {
 }
 
 // New connects and migrates, but serves and works on nothing yet. What was set up is taken down when it fails.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) {
-	a = &App{}
-	started := a // a is nil when an error is returned
+func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error) {
+	a := &App{}
 	defer func() {
 		if err != nil {
-			started.close()
+			a.close()
 		}
 	}()
 	if err := cfg.Validate(); err != nil {
@@ -52,6 +52,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) 
 		return nil, err
 	}
 	a.onClose(func() { a.server.Stop(context.Background()) })
+	if err := a.serveMetrics(cfg); err != nil {
+		return nil, err
+	}
 	if err := postgres.Migrate(ctx, cfg.DatabaseURL, schema, orchestrator.FS); err != nil {
 		return nil, err
 	}
@@ -69,6 +72,23 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) 
 		return nil, err
 	}
 	return a, nil
+}
+
+// serveMetrics serves /metrics when it is asked for.
+func (a *App) serveMetrics(cfg Config) error {
+	if cfg.MetricsAddr == "" {
+		return nil
+	}
+	t, err := telemetry.New("slipway-orchestrator", cfg.Version)
+	if err != nil {
+		return err
+	}
+	endpoint, err := t.Serve(cfg.MetricsAddr)
+	if err != nil {
+		return err
+	}
+	a.onClose(func() { _ = endpoint.Stop(context.Background()) })
+	return nil
 }
 
 // wire makes the engine and the handlers.

@@ -36,15 +36,14 @@ type App struct {
 
 // New takes up the routes of before a restart and serves requests by them at once, whoever else is there; Start lets
 // the proxy be controlled.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) {
+func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a = &App{log: log}
-	started := a // a is nil when an error is returned
+	a := &App{log: log}
 	defer func() {
 		if err != nil {
-			started.close(ctx)
+			a.close(ctx)
 		}
 	}()
 	if a.telemetry, err = telemetry.New("slipway-proxy", cfg.Version); err != nil {
