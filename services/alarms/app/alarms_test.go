@@ -84,6 +84,9 @@ func TestARepeatedRequestChangesNothing(t *testing.T) {
 	if _, err := s.DeleteAlarms(ctx, del); err != nil {
 		t.Fatal(err)
 	}
+	if got, _ := s.describe(&alarmspb.DescribeAlarmsRequest{}); len(got) > 0 {
+		t.Errorf("deleted: %q", got)
+	}
 	s.put(errors5xx("a"))
 	if _, err := s.DeleteAlarms(ctx, del); err != nil {
 		t.Fatal(err)

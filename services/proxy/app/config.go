@@ -11,7 +11,7 @@ import (
 
 // Config says where the proxy is controlled, where it keeps its routes and whom it tells its metrics.
 type Config struct {
-	Listen     grpcserver.Config `flag:"" env:""`
+	Listen    grpcserver.Config `flag:"" env:""`
 	RoutesDir string            `flag:"routes-dir" env:"SLIPWAY_ROUTES_DIR" default:"/var/lib/slipway/proxy" help:"folder of the last good routes"`
 	// InsecureListeners allows listeners that other machines can reach.
 	InsecureListeners bool              `flag:"insecure-listeners" env:"SLIPWAY_INSECURE_LISTENERS" help:"allow listeners, which speak plain HTTP, on any address"`

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
 )
 
@@ -167,4 +169,31 @@ func TestAnotherMetricHasAnotherPast(t *testing.T) {
 	f.put(errorsOf("a"))
 	f.evaluate()
 	f.want("a", "ALARM")
+}
+
+func TestChangesAndFlushesAreOneAtATime(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.push(1, 0)
+	f.must(f.Change(t.Context(), nil, func(pgx.Tx) (Effect, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if err := f.flush(ctx); !errors.Is(err, problem.DeadlineExceeded) {
+			t.Errorf("a flush: %v", err)
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		err := f.Change(ctx, nil, func(pgx.Tx) (Effect, error) {
+			t.Error("another change ran")
+			return nil, nil
+		})
+		if !errors.Is(err, problem.DeadlineExceeded) {
+			t.Errorf("another change: %v", err)
+		}
+		return nil, nil
+	}))
+	f.must(f.flush(t.Context()))
+	if got := sum(f); got != 1 {
+		t.Errorf("saved a sum of %v, want 1", got)
+	}
 }
