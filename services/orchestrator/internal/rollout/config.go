@@ -14,7 +14,7 @@ const (
 	Steps     Strategy = "STEPS"
 )
 
-// Config says how a service's deployments go. Its zero value is not valid: see WithDefaults.
+// Config says how a service's deployments go. Its zero value is not valid: begin with DefaultConfig.
 type Config struct {
 	Name                  string // of the deployment configuration it came from, "" when none
 	Strategy              Strategy

@@ -71,6 +71,9 @@ func (r *run) scale(lower, upper int) {
 		return
 	}
 	r.endDrains()
+	if r.Service.Phase == Active && !r.healthKnown() {
+		lower = noUpperBound // what is healthy is hearsay: nothing that may be healthy is stopped
+	}
 	healthy := 0
 	for i := range r.Service.TaskSets {
 		healthy += r.Service.TaskSets[i].healthy()

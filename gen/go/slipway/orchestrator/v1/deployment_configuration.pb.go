@@ -348,7 +348,8 @@ type DeploymentConfiguration struct {
 	Strategy DeploymentConfiguration_Strategy `protobuf:"varint,1,opt,name=strategy,proto3,enum=slipway.orchestrator.v1.DeploymentConfiguration_Strategy" json:"strategy,omitempty"`
 	// A named deployment configuration that gives strategy and steps, e.g. "CodeDeployDefault.ECSCanary10Percent5Minutes".
 	DeploymentConfigName string `protobuf:"bytes,2,opt,name=deployment_config_name,json=deploymentConfigName,proto3" json:"deployment_config_name,omitempty"`
-	// Rolling: how many tasks must stay healthy, percent of the desired count, rounded up. Default 100.
+	// How many tasks must stay healthy, percent of the desired count, rounded up. Default 100. Other strategies keep it when
+	// they stop the old revision or roll back.
 	MinimumHealthyPercent *int32 `protobuf:"varint,3,opt,name=minimum_healthy_percent,json=minimumHealthyPercent,proto3,oneof" json:"minimum_healthy_percent,omitempty"`
 	// Rolling: how many tasks may exist, percent of the desired count, rounded down. Default 200.
 	MaximumPercent *int32 `protobuf:"varint,4,opt,name=maximum_percent,json=maximumPercent,proto3,oneof" json:"maximum_percent,omitempty"`

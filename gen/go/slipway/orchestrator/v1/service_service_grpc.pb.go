@@ -41,7 +41,7 @@ type ServiceServiceClient interface {
 	// UpdateService changes a service. A new task definition, or force_new_deployment, begins a deployment;
 	// a new desired count does not.
 	//
-	//	grpcurl -plaintext -d '{"service":{"name":"web","desiredCount":4},"updateMask":"desiredCount"}'
+	//	grpcurl -plaintext -d '{"service":{"name":"web","desiredCount":4}}'
 	//	127.0.0.1:7001 slipway.orchestrator.v1.ServiceService/UpdateService
 	UpdateService(ctx context.Context, in *UpdateServiceRequest, opts ...grpc.CallOption) (*UpdateServiceResponse, error)
 	// DeleteService drains and stops a service's tasks and deletes it.
@@ -144,7 +144,7 @@ type ServiceServiceServer interface {
 	// UpdateService changes a service. A new task definition, or force_new_deployment, begins a deployment;
 	// a new desired count does not.
 	//
-	//	grpcurl -plaintext -d '{"service":{"name":"web","desiredCount":4},"updateMask":"desiredCount"}'
+	//	grpcurl -plaintext -d '{"service":{"name":"web","desiredCount":4}}'
 	//	127.0.0.1:7001 slipway.orchestrator.v1.ServiceService/UpdateService
 	UpdateService(context.Context, *UpdateServiceRequest) (*UpdateServiceResponse, error)
 	// DeleteService drains and stops a service's tasks and deletes it.
