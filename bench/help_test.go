@@ -2,21 +2,21 @@ package bench
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 	"testing"
 
 	"google.golang.org/grpc"
+
+	"github.com/slipway-deploy/slipway/internal/stories"
 )
 
 type grpcConn = grpc.ClientConn
 
 func freeAddress(b *testing.B) string {
 	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := stories.FreeAddress()
 	check(b, err)
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // pidOf asks the example workload for its pid.

@@ -6,6 +6,7 @@ package stories
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"time"
 
@@ -55,14 +56,24 @@ func NewEnv(c Conns, workload string, say func(Line)) *Env {
 	}
 }
 
-// freeAddress returns a loopback address that nothing listens on.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
+// Ports for listeners that are bound later lie below those that the system gives to outgoing connections, which would else
+// take one in the meantime.
+const (
+	firstPort = 21_000
+	portCount = 8_000
+)
+
+// FreeAddress returns a loopback address that nothing listens on.
+func FreeAddress() (string, error) {
+	var err error
+	for range 100 {
+		var l net.Listener
+		l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(portCount)))
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", fmt.Errorf("find a free port: %w", err)
 }
 
 // cleanUp deletes a story's service and waits until nothing of it runs.

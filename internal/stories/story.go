@@ -80,8 +80,8 @@ type player struct {
 }
 
 func (p *player) prepare() (err error) {
-	if p.production, err = freeAddress(); err == nil {
-		p.test, err = freeAddress()
+	if p.production, err = FreeAddress(); err == nil {
+		p.test, err = FreeAddress()
 	}
 	return err
 }
