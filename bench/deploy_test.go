@@ -95,7 +95,26 @@ func (s *system) service(name string, n int32, config *orchestratorpb.Deployment
 		},
 	}})
 	check(s.b, err)
+	s.b.Cleanup(func() { s.remove(name) })
 	s.end(created.GetDeployment().GetId())
+}
+
+// remove deletes the service and waits until its processes are gone, which outlive the system else.
+func (s *system) remove(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, err := s.services.DeleteService(ctx, &orchestratorpb.DeleteServiceRequest{Service: name, Force: true})
+	check(s.b, err)
+	pause := time.NewTicker(20 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		got, err := s.services.GetService(ctx, &orchestratorpb.GetServiceRequest{Service: name})
+		check(s.b, err)
+		if got.GetService().GetState() == orchestratorpb.Service_STATE_INACTIVE {
+			return
+		}
+		<-pause.C
+	}
 }
 
 // deploy runs one deployment to its end and returns it with its events.
