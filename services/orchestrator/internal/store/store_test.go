@@ -397,7 +397,9 @@ func TestTheShapeOfTheSavedStateIsPinned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	observed := rollout.Observation{Runtime: rollout.RuntimeFacts{Known: true}, Hooks: rollout.HookFacts{Known: true}}
+	observed := rollout.Observation{
+		Runtime: rollout.RuntimeFacts{Known: true}, Health: rollout.HealthFacts{Known: true}, Hooks: rollout.HookFacts{Known: true},
+	}
 	next := rollout.Decide(cmd.Next, observed, epoch).Next
 	got, err := json.MarshalIndent(next, "", "  ")
 	if err != nil {
