@@ -9,6 +9,7 @@ func (w *world) check(before State, d Decision) {
 	}
 	w.checkWeights(before.Service, d.Next.Service)
 	w.checkCapacity(before.Service, d.Next.Service)
+	w.checkServing(before.Service, d.Next.Service)
 	w.checkGates(before, d.Next)
 	w.checkHooks(d)
 	dep := d.Next.Deployment
@@ -39,6 +40,18 @@ func (w *world) checkWeights(before, after Service) {
 	}
 }
 
+// No act takes the last healthy task of a target group that keeps production traffic, unless none need be healthy.
+func (w *world) checkServing(before, after Service) {
+	if after.Phase != Active || w.lower(after) == 0 {
+		return
+	}
+	for _, x := range after.Production {
+		if x.Share > 0 && before.share(x.TargetGroup) > 0 && w.healthyIn(before, x.TargetGroup) > 0 && w.healthyIn(after, x.TargetGroup) == 0 {
+			w.fail("the last healthy task of %s, which has %d of the traffic, is taken", x.TargetGroup, x.Share)
+		}
+	}
+}
+
 func (w *world) healthyIn(s Service, targetGroup string) int {
 	n := 0
 	for _, set := range s.TaskSets {
@@ -56,10 +69,7 @@ func (w *world) checkCapacity(before, after Service) {
 	if after.Phase != Active {
 		return
 	}
-	lower, upper := Envelope(after.Spec.DesiredCount, after.Spec.Config.MinimumHealthyPercent, after.Spec.Config.MaximumPercent)
-	if d := w.state.Deployment; d != nil {
-		lower, upper = Envelope(after.Spec.DesiredCount, d.Config.MinimumHealthyPercent, d.Config.MaximumPercent)
-	}
+	lower, upper := w.envelope(after)
 	had, has := w.healthyIn(before, ""), w.healthyIn(after, "")
 	if has < had && has < lower {
 		w.fail("healthy tasks %d -> %d, minimum %d", had, has, lower)
@@ -71,6 +81,19 @@ func (w *world) checkCapacity(before, after Service) {
 	if d := w.state.Deployment; d != nil && d.Config.Strategy == Rolling && total > upper && total > count(before) {
 		w.fail("%d tasks, maximum %d", total, upper)
 	}
+}
+
+func (w *world) envelope(s Service) (lower, upper int) {
+	c := s.Spec.Config
+	if d := w.state.Deployment; d != nil {
+		c = d.Config
+	}
+	return Envelope(s.Spec.DesiredCount, c.MinimumHealthyPercent, c.MaximumPercent)
+}
+
+func (w *world) lower(s Service) int {
+	lower, _ := w.envelope(s)
+	return lower
 }
 
 func count(s Service) int {

@@ -69,6 +69,10 @@ func (s *Service) rollbackTargetGroup(d *Deployment) string {
 
 func (r *run) rollBackRolling() {
 	d := r.Deployment
+	if !r.gathered() {
+		r.scale(Envelope(r.Service.Spec.DesiredCount, d.Config.MinimumHealthyPercent, d.Config.MaximumPercent))
+		return
+	}
 	r.moveTowards(d.Rollback.Revision)
 	back := r.Service.taskSet(d.Rollback.Revision.ID)
 	if d.Rollback.SafeTime.IsZero() && r.onlyServing(back) {

@@ -6,6 +6,10 @@ import "time"
 // as new ones become healthy, or ahead of them down to the lower bound when nothing can start otherwise.
 func (r *run) advanceRolling() {
 	d := r.Deployment
+	if d.Stage != BakeTime && !r.gathered() {
+		r.scale(Envelope(r.Service.Spec.DesiredCount, d.Config.MinimumHealthyPercent, d.Config.MaximumPercent))
+		return
+	}
 	target := r.targetSet(r.Service.productionTargetGroup())
 	if d.Stage != BakeTime {
 		r.moveTowards(d.Target)

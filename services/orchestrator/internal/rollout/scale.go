@@ -74,14 +74,10 @@ func (r *run) scale(lower, upper int) {
 	if r.Service.Phase == Active && !r.healthKnown() {
 		lower = noUpperBound // what is healthy is hearsay: nothing that may be healthy is stopped
 	}
-	healthy := 0
-	for i := range r.Service.TaskSets {
-		healthy += r.Service.TaskSets[i].healthy()
-	}
+	up := r.capacity()
 	total := r.existing()
 	for i := range r.Service.TaskSets {
-		set := &r.Service.TaskSets[i]
-		r.stopSurplus(set, &healthy, lower, total >= upper)
+		r.stopSurplus(&r.Service.TaskSets[i], &up, lower, total >= upper)
 	}
 	total = r.existing()
 	for i := range r.Service.TaskSets {
@@ -89,21 +85,48 @@ func (r *run) scale(lower, upper int) {
 	}
 }
 
+// capacity is how many tasks are healthy: in all, and where production traffic goes.
+type capacity struct{ all, serving int }
+
+func (r *run) capacity() (up capacity) {
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		up.all += set.healthy()
+		if r.serves(set) {
+			up.serving += set.healthy()
+		}
+	}
+	return up
+}
+
+func (r *run) serves(set *TaskSet) bool {
+	return set.TargetGroup == "" || r.Service.share(set.TargetGroup) > 0
+}
+
+// less takes a healthy task away, unless that leaves fewer than lower: of those that serve when it does, else of all.
+func (c *capacity) less(serves bool, lower int) bool {
+	switch {
+	case serves && c.serving > lower:
+		c.serving--
+	case serves || c.serving < lower && c.all <= lower:
+		return false
+	}
+	c.all--
+	return true
+}
+
 // stopSurplus stops tasks over the set's Count, and failing tasks once they are replaced or stand in the way of their
 // replacement. A failing task does not count as healthy, so stopping it takes nothing away.
-func (r *run) stopSurplus(set *TaskSet, healthy *int, lower int, full bool) {
+func (r *run) stopSurplus(set *TaskSet, healthy *capacity, lower int, full bool) {
 	_, up, good := set.live()
-	stopped := 0
+	stopped, serves := 0, r.serves(set)
 	for _, i := range stopOrder(set.Tasks) {
 		task := &set.Tasks[i]
 		switch {
 		case task.Unhealthy && (!task.EverHealthy || up >= set.Count || full):
 			full = false
-		case !task.Unhealthy && good > set.Count && (!task.Healthy || *healthy-1 >= lower):
+		case !task.Unhealthy && good > set.Count && (!task.Healthy || healthy.less(serves, lower)):
 			good--
-			if task.Healthy {
-				*healthy--
-			}
 		default:
 			continue
 		}

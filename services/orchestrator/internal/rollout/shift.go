@@ -91,6 +91,9 @@ func (r *run) endStage(outcome StageOutcome, why string) {
 
 func (r *run) hasWork(stage Stage) bool {
 	d := r.Deployment
+	if stage == ReconcileService { // the other stages are there for their hooks alone, too
+		return r.mustReconcile()
+	}
 	for _, h := range d.Config.Hooks {
 		if slices.Contains(h.Stages, stage) {
 			return true
@@ -106,46 +109,8 @@ func (r *run) hasWork(stage Stage) bool {
 		return lb != nil && lb.TestListener != ""
 	case ProductionTrafficShift:
 		return lb != nil
-	case ReconcileService:
-		return len(d.Sources) > 1
 	}
 	return false
-}
-
-// reconcile brings a service with several revisions back to one, so that a target group is free for the new one
-// (ECS: RECONCILE_SERVICE). It keeps the completed revision, or else the one that has the most traffic.
-func (r *run) reconcile() bool {
-	d := r.Deployment
-	if len(d.Sources) <= 1 {
-		return true
-	}
-	keep := r.Service.taskSet(d.Sources[0].ID)
-	for _, source := range d.Sources {
-		set := r.Service.taskSet(source.ID)
-		if set != nil && (keep == nil || set.Revision.ID == r.Service.Current || keep.Revision.ID != r.Service.Current && set.healthy() > keep.healthy()) {
-			keep = set
-		}
-	}
-	if keep != nil {
-		keep.Count, keep.Frozen = r.Service.Spec.DesiredCount, false
-		if keep.healthy() < r.quorum() || keep.TargetGroup != "" && (!r.shiftProduction(keep.TargetGroup, FullShare) || !r.shiftTest(keep.TargetGroup)) {
-			r.wait(WaitTasksHealthy, time.Time{}, "", "the service to be brought back to %s", keep.Revision.ID)
-			return false
-		}
-	}
-	done := true
-	for i := range r.Service.TaskSets {
-		set := &r.Service.TaskSets[i]
-		if keep != nil && set.Revision.ID == keep.Revision.ID {
-			continue
-		}
-		set.Count = 0
-		done = done && r.gone(set)
-	}
-	if !done {
-		r.wait(WaitTasksHealthy, time.Time{}, "", "tasks of earlier revisions to stop")
-	}
-	return done && r.hooksDone()
 }
 
 // scaleUp brings the new revision to the desired count; every task must be healthy before anything else happens.
@@ -196,12 +161,13 @@ func (r *run) shiftStep() bool {
 		return false
 	}
 	if d.ShiftTime.IsZero() {
-		if !r.alarmsKnown() || !r.healthKnown() || !r.shiftProduction(set.TargetGroup, step.Share) {
+		share := r.shareOf(set, step)
+		if !r.alarmsKnown() || !r.healthKnown() || !r.shiftProduction(set.TargetGroup, share) {
 			return false
 		}
 		d.ShiftTime = r.now
-		r.emit(Info, EventTrafficShifted, map[string]string{"productionTrafficWeight": percent(step.Share), "step": strconv.Itoa(d.Step)},
-			"%s %% of production traffic is on %s", percent(step.Share), d.Target.ID)
+		r.emit(Info, EventTrafficShifted, map[string]string{"productionTrafficWeight": percent(share), "step": strconv.Itoa(d.Step)},
+			"%s %% of production traffic is on %s", percent(share), d.Target.ID)
 	}
 	if !r.hooksDone() {
 		return false
@@ -213,6 +179,17 @@ func (r *run) shiftStep() bool {
 		return false
 	}
 	return (!step.Pause || r.stepContinued()) && r.alarmsKnown()
+}
+
+// shareOf is the share that a step gives to the new revision: its own, and what is there already where it would else go to
+// a target group in which nothing is healthy.
+func (r *run) shareOf(set *TaskSet, step TrafficStep) int {
+	for i := range r.Service.TaskSets {
+		if other := &r.Service.TaskSets[i]; other.TargetGroup != set.TargetGroup && other.healthy() > 0 {
+			return step.Share
+		}
+	}
+	return max(step.Share, r.Service.share(set.TargetGroup))
 }
 
 // shiftProduction gives the target group the share of production traffic, the rest to the other, and returns true once
