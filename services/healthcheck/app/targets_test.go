@@ -306,3 +306,22 @@ func TestGroupsAreCreatedListedModifiedAndDeleted(t *testing.T) {
 		t.Errorf("%v", v)
 	}
 }
+
+func TestAReportOfAnOwnerThatWasOvertakenIsRefused(t *testing.T) {
+	s := startNew(t)
+	s.group(t, "jobs", custom, 0)
+	s.register(t, "jobs", "default/web", "a", "127.0.0.1:1")
+	report := func(generation int64, status healthcheckpb.SetCustomHealthRequest_Status) error {
+		_, err := s.SetCustomHealth(t.Context(), &healthcheckpb.SetCustomHealthRequest{
+			TargetGroup: "jobs", TargetId: "a", Status: status, Service: "default/web", Generation: generation,
+		})
+		return err
+	}
+	if err := report(7, reportHealthy); err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, report(6, reportUnhealthy), problem.Aborted, "STALE_GENERATION")
+	if h := s.wantState(t, "jobs", "a", healthy); h.GetType() != healthcheckpb.HealthCheck_TYPE_CUSTOM {
+		t.Errorf("type %s", h.GetType())
+	}
+}

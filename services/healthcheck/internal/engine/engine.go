@@ -116,6 +116,13 @@ func (e *Engine) Hub() *watch.Hub[Key, store.Target] { return e.hub }
 // Overdue returns how many checks began later than a tenth of their interval after their time.
 func (e *Engine) Overdue() int64 { return e.overdue.Load() }
 
+// Type returns where the health of a group's targets comes from.
+func (e *Engine) Type(group string) verdict.Type {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.groups[group].Type
+}
+
 // Targets returns a group's targets by id.
 func (e *Engine) Targets(group string) map[string]store.Target {
 	e.mu.Lock()

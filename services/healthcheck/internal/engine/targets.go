@@ -20,10 +20,14 @@ func (e *Engine) setGroup(name string, check verdict.Check) {
 	if e.groups[name] == check {
 		return
 	}
+	retyped := e.groups[name].Type != check.Type
 	e.groups[name] = check
 	i := 0
 	for key, p := range e.targets {
 		if key.Group == name {
+			if retyped {
+				e.hub.Set(key, p.target) // whoever reports health is told
+			}
 			e.plan(p, now().Add(spread(i, check)))
 			i++
 		}

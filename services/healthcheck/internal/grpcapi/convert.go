@@ -41,19 +41,23 @@ func checkOf(pb *healthcheckpb.HealthCheck) verdict.Check {
 
 func checkPB(c verdict.Check) *healthcheckpb.HealthCheck {
 	return &healthcheckpb.HealthCheck{
-		Type: healthcheckpb.HealthCheck_Type(healthcheckpb.HealthCheck_Type_value["TYPE_"+string(c.Type)]), Path: c.Path, Port: int32(c.Port),
+		Type: typePB(c.Type), Path: c.Path, Port: int32(c.Port),
 		Interval: durationpb.New(c.Interval), Timeout: durationpb.New(c.Timeout), HealthyThreshold: int32(c.HealthyThreshold),
 		UnhealthyThreshold: int32(c.UnhealthyThreshold), Matcher: c.Matcher, KeepAlive: c.KeepAlive,
 	}
 }
 
-func healthPB(t store.Target) *healthcheckpb.TargetHealth {
+func typePB(t verdict.Type) healthcheckpb.HealthCheck_Type {
+	return healthcheckpb.HealthCheck_Type(healthcheckpb.HealthCheck_Type_value["TYPE_"+string(t)])
+}
+
+func (s *Server) healthPB(t store.Target) *healthcheckpb.TargetHealth {
 	pb := &healthcheckpb.TargetHealth{
 		TargetGroup: t.Group, Target: &healthcheckpb.Target{Id: t.ID, Address: t.Address}, Service: t.Service,
 		State:  healthcheckpb.TargetHealth_State(healthcheckpb.TargetHealth_State_value["STATE_"+string(t.Health.State)]),
 		Reason: t.Health.Reason, Description: t.Health.Description,
 		ConsecutiveSuccesses: int32(t.Health.Successes), ConsecutiveFailures: int32(t.Health.Failures),
-		StateTime: timestamppb.New(t.Health.StateTime),
+		StateTime: timestamppb.New(t.Health.StateTime), Type: typePB(s.Engine.Type(t.Group)),
 	}
 	if !t.Health.CheckTime.IsZero() {
 		pb.CheckTime = timestamppb.New(t.Health.CheckTime)

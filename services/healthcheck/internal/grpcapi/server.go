@@ -208,7 +208,7 @@ func (s *Server) WatchTargetHealth(
 		}
 		resp := &healthcheckpb.WatchTargetHealthResponse{Snapshot: changes.Snapshot}
 		for _, t := range changes.Set {
-			resp.Targets = append(resp.Targets, healthPB(t))
+			resp.Targets = append(resp.Targets, s.healthPB(t))
 		}
 		for _, k := range changes.Deleted {
 			resp.RemovedTargets = append(resp.RemovedTargets, &healthcheckpb.TargetRef{TargetGroup: k.Group, TargetId: k.ID})

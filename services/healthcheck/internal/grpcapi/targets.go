@@ -119,12 +119,12 @@ func (s *Server) DescribeTargetHealth(
 	found := s.Engine.Targets(req.GetTargetGroup())
 	if len(req.GetTargetIds()) == 0 {
 		for _, t := range found {
-			resp.Targets = append(resp.Targets, healthPB(t))
+			resp.Targets = append(resp.Targets, s.healthPB(t))
 		}
 	}
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(req.GetTargetIds()))) {
 		if t, ok := found[id]; ok {
-			resp.Targets = append(resp.Targets, healthPB(t))
+			resp.Targets = append(resp.Targets, s.healthPB(t))
 		} else {
 			resp.Targets = append(resp.Targets, &healthcheckpb.TargetHealth{
 				TargetGroup: req.GetTargetGroup(), Target: &healthcheckpb.Target{Id: id}, State: healthcheckpb.TargetHealth_STATE_UNUSED,
@@ -138,12 +138,12 @@ func (s *Server) DescribeTargetHealth(
 
 // SetCustomHealth takes a report of a target's health. It is saved before the answer.
 func (s *Server) SetCustomHealth(ctx context.Context, req *healthcheckpb.SetCustomHealthRequest) (*healthcheckpb.SetCustomHealthResponse, error) {
-	err := printable("target_group", req.GetTargetGroup(), "target_id", req.GetTargetId(), "description", req.GetDescription())
+	err := printable("target_group", req.GetTargetGroup(), "target_id", req.GetTargetId(), "description", req.GetDescription(), "service", req.GetService())
 	if err != nil {
 		return nil, err
 	}
 	report := func(tx pgx.Tx) (*healthcheckpb.SetCustomHealthResponse, func(), error) {
-		group, err := s.Store.GroupLock(ctx, tx, req.GetTargetGroup())
+		group, err := s.enter(ctx, tx, req.GetTargetGroup(), req.GetService(), req.GetGeneration())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -160,7 +160,7 @@ func (s *Server) SetCustomHealth(ctx context.Context, req *healthcheckpb.SetCust
 		if err := s.Store.HealthUpdateTx(ctx, tx, []store.Target{target}); err != nil {
 			return nil, nil, err
 		}
-		return &healthcheckpb.SetCustomHealthResponse{Target: healthPB(target)}, func() { s.Engine.SetHealth(target) }, nil
+		return &healthcheckpb.SetCustomHealthResponse{Target: s.healthPB(target)}, func() { s.Engine.SetHealth(target) }, nil
 	}
 	return commit(ctx, s, "SetCustomHealth", req.GetRequestId(), req, report)
 }

@@ -30,6 +30,7 @@ func (w *worker) converge(ctx context.Context, service rollout.Service, d rollou
 		w.convergeRoutes(ctx, service, d),
 		w.convergeTaskSets(ctx, service, d),
 		w.convergeTargets(ctx, service, d),
+		w.convergeReports(ctx, service, d),
 		w.convergeHooks(ctx, service, d),
 	)
 	w.engine.facts.change(func() {

@@ -33,7 +33,7 @@ func (v *services) CreateService(ctx context.Context, req *orchestratorpb.Create
 	if err := v.s.Store.ClusterCheck(ctx, key.Cluster); err != nil {
 		return nil, err
 	}
-	if err := v.s.checkTargetGroups(ctx, spec.LoadBalancer); err != nil {
+	if err := v.s.checkTargetGroups(ctx, spec); err != nil {
 		return nil, err
 	}
 	body, err := proto.Marshal(user)
@@ -83,8 +83,9 @@ func (v *services) create(ctx context.Context, tx pgx.Tx, key store.Key, spec ro
 	return store.Aggregate{Spec: body, CreateTime: now, UpdateTime: now}, cmd, problemOf(err)
 }
 
-// checkTargetGroups makes sure that the target groups exist before anything refers to them.
-func (s *Server) checkTargetGroups(ctx context.Context, lb *rollout.LoadBalancer) error {
+// checkTargetGroups makes sure that the target groups exist, and can ever call a task healthy, before anything refers to them.
+func (s *Server) checkTargetGroups(ctx context.Context, spec rollout.Spec) error {
+	lb := spec.LoadBalancer
 	if lb == nil {
 		return nil
 	}
@@ -92,7 +93,7 @@ func (s *Server) checkTargetGroups(ctx context.Context, lb *rollout.LoadBalancer
 		if name == "" {
 			continue
 		}
-		_, err := s.Health.GetTargetGroup(ctx, &healthcheckpb.GetTargetGroupRequest{Name: name})
+		got, err := s.Health.GetTargetGroup(ctx, &healthcheckpb.GetTargetGroupRequest{Name: name})
 		if errors.Is(err, problem.NotFound) {
 			return problem.New(
 				problem.NotFound,
@@ -104,6 +105,10 @@ func (s *Server) checkTargetGroups(ctx context.Context, lb *rollout.LoadBalancer
 		}
 		if err != nil {
 			return err
+		}
+		if got.GetTargetGroup().GetHealthCheck().GetType() == healthcheckpb.HealthCheck_TYPE_CONTAINER && !spec.HasHealthCheck {
+			return problem.Invalid("service.load_balancer."+field, "target group %s lives by the health checks of containers, and no essential "+
+				"container of %s has one", name, spec.TaskDefinition)
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ const (
 	HealthCheck_TYPE_TCP HealthCheck_Type = 3
 	// The gRPC health protocol, or any path; the gRPC code must match the matcher.
 	HealthCheck_TYPE_GRPC HealthCheck_Type = 4
-	// The container's own health check, reported by the runtime through SetCustomHealth.
+	// The health of the task by its containers' own health checks. The orchestrator reports it through SetCustomHealth.
 	HealthCheck_TYPE_CONTAINER HealthCheck_Type = 5
 	// Custom health, set by SetCustomHealth (AWS Cloud Map's custom health).
 	HealthCheck_TYPE_CUSTOM HealthCheck_Type = 6
@@ -446,7 +446,9 @@ type TargetHealth struct {
 	// When the state was entered.
 	StateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=state_time,json=stateTime,proto3" json:"state_time,omitempty"`
 	// When the last check ended; absent before the first.
-	CheckTime     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
+	CheckTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
+	// Where the health comes from: the type of the target group's health check.
+	Type          HealthCheck_Type `protobuf:"varint,11,opt,name=type,proto3,enum=slipway.healthcheck.v1.HealthCheck_Type" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -551,6 +553,13 @@ func (x *TargetHealth) GetCheckTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *TargetHealth) GetType() HealthCheck_Type {
+	if x != nil {
+		return x.Type
+	}
+	return HealthCheck_TYPE_UNSPECIFIED
+}
+
 var File_slipway_healthcheck_v1_target_group_proto protoreflect.FileDescriptor
 
 const file_slipway_healthcheck_v1_target_group_proto_rawDesc = "" +
@@ -589,7 +598,7 @@ const file_slipway_healthcheck_v1_target_group_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x02id\x12$\n" +
 	"\aaddress\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x03\x18\xac\x02R\aaddress\"\xf6\x04\n" +
+	"\xbaH\ar\x05\x10\x03\x18\xac\x02R\aaddress\"\xb4\x05\n" +
 	"\fTargetHealth\x12!\n" +
 	"\ftarget_group\x18\x01 \x01(\tR\vtargetGroup\x126\n" +
 	"\x06target\x18\x02 \x01(\v2\x1e.slipway.healthcheck.v1.TargetR\x06target\x12\x18\n" +
@@ -603,7 +612,8 @@ const file_slipway_healthcheck_v1_target_group_proto_rawDesc = "" +
 	"state_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tstateTime\x129\n" +
 	"\n" +
 	"check_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\"\x96\x01\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\x12<\n" +
+	"\x04type\x18\v \x01(\x0e2(.slipway.healthcheck.v1.HealthCheck.TypeR\x04type\"\x96\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_INITIAL\x10\x01\x12\x11\n" +
@@ -649,11 +659,12 @@ var file_slipway_healthcheck_v1_target_group_proto_depIdxs = []int32{
 	1,  // 7: slipway.healthcheck.v1.TargetHealth.state:type_name -> slipway.healthcheck.v1.TargetHealth.State
 	7,  // 8: slipway.healthcheck.v1.TargetHealth.state_time:type_name -> google.protobuf.Timestamp
 	7,  // 9: slipway.healthcheck.v1.TargetHealth.check_time:type_name -> google.protobuf.Timestamp
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	0,  // 10: slipway.healthcheck.v1.TargetHealth.type:type_name -> slipway.healthcheck.v1.HealthCheck.Type
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_slipway_healthcheck_v1_target_group_proto_init() }

@@ -1087,7 +1087,12 @@ type SetCustomHealthRequest struct {
 	// The status.
 	Status SetCustomHealthRequest_Status `protobuf:"varint,4,opt,name=status,proto3,enum=slipway.healthcheck.v1.SetCustomHealthRequest_Status" json:"status,omitempty"`
 	// What to show as the description; optional.
-	Description   string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	Description string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	// The owner that reports, "cluster/service", and its generation; both are optional. A lower generation than the highest
+	// seen of the service is ABORTED with STALE_GENERATION.
+	Service string `protobuf:"bytes,6,opt,name=service,proto3" json:"service,omitempty"`
+	// The generation of the service.
+	Generation    int64 `protobuf:"varint,7,opt,name=generation,proto3" json:"generation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1155,6 +1160,20 @@ func (x *SetCustomHealthRequest) GetDescription() string {
 		return x.Description
 	}
 	return ""
+}
+
+func (x *SetCustomHealthRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *SetCustomHealthRequest) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
 }
 
 // SetCustomHealthResponse is the target's health after the report.
@@ -1271,7 +1290,7 @@ const file_slipway_healthcheck_v1_target_group_service_proto_rawDesc = "" +
 	"\x0fremoved_targets\x18\x03 \x03(\v2!.slipway.healthcheck.v1.TargetRefR\x0eremovedTargets\"K\n" +
 	"\tTargetRef\x12!\n" +
 	"\ftarget_group\x18\x01 \x01(\tR\vtargetGroup\x12\x1b\n" +
-	"\ttarget_id\x18\x02 \x01(\tR\btargetId\"\xe6\x02\n" +
+	"\ttarget_id\x18\x02 \x01(\tR\btargetId\"\xb3\x03\n" +
 	"\x16SetCustomHealthRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12*\n" +
@@ -1279,7 +1298,11 @@ const file_slipway_healthcheck_v1_target_group_service_proto_rawDesc = "" +
 	"\ttarget_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\btargetId\x12Y\n" +
 	"\x06status\x18\x04 \x01(\x0e25.slipway.healthcheck.v1.SetCustomHealthRequest.StatusB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06status\x12*\n" +
-	"\vdescription\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\"J\n" +
+	"\vdescription\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12\"\n" +
+	"\aservice\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\aservice\x12'\n" +
+	"\n" +
+	"generation\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\n" +
+	"generation\"J\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSTATUS_HEALTHY\x10\x01\x12\x14\n" +
