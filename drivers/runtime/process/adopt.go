@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
+	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
 	"github.com/slipway-deploy/slipway/drivers/runtime/process/internal/proc"
 )
 
@@ -19,7 +20,7 @@ const findAgain = 50 * time.Millisecond
 func (d *Driver) adopt() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	err := load(d.cfg.servicesDir(), func(r *serviceRecord) error {
+	err := state.Load(d.cfg.servicesDir(), func(r *state.Service) error {
 		d.services[r.Service] = r
 		return nil
 	})
@@ -27,7 +28,7 @@ func (d *Driver) adopt() error {
 		return fmt.Errorf("read the task sets: %w", err)
 	}
 	var records []taskRecord
-	err = load(d.cfg.tasksDir(), func(r *taskRecord) error {
+	err = state.Load(d.cfg.tasksDir(), func(r *taskRecord) error {
 		records = append(records, *r)
 		return nil
 	})
@@ -48,7 +49,7 @@ func (d *Driver) adopt() error {
 	}
 	for name, service := range d.services {
 		for id, set := range service.Sets {
-			key := setKey{name, id}
+			key := state.Key{Service: name, ID: id}
 			d.apply(key, set)
 			d.dropIfEmpty(key)
 		}
@@ -57,11 +58,11 @@ func (d *Driver) adopt() error {
 }
 
 // setOf is the order a task belongs to; the zero one if there is none any more.
-func (d *Driver) setOf(record taskRecord) setRecord {
+func (d *Driver) setOf(record taskRecord) state.Set {
 	if service := d.services[record.Service]; service != nil {
 		return service.Sets[record.TaskSet]
 	}
-	return setRecord{}
+	return state.Set{}
 }
 
 // find looks through all processes for those of containers that may run: by token. It is done only when there is

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
 	"github.com/slipway-deploy/slipway/platform/problem"
 )
 
@@ -77,27 +78,27 @@ func (c Config) tasksDir() string    { return filepath.Join(c.Dir, "tasks") }
 func (c Config) logsDir() string     { return filepath.Join(c.Dir, "logs") }
 
 func (c Config) taskPath(name string) string {
-	return filepath.Join(c.tasksDir(), fileName(name)+".json")
+	return filepath.Join(c.tasksDir(), state.FileName(name)+".json")
 }
 
 func (c Config) servicePath(service string) string {
-	return filepath.Join(c.servicesDir(), fileName(service)+".json")
+	return filepath.Join(c.servicesDir(), state.FileName(service)+".json")
 }
 
 // taskLogs is the folder of a task's logs.
 func (c Config) taskLogs(service, task string) string {
-	return filepath.Join(c.logsDir(), fileName(service), fileName(task))
+	return filepath.Join(c.logsDir(), state.FileName(service), state.FileName(task))
 }
 
 // containerLog is the log file of a container.
 func (c Config) containerLog(service, task, container string) string {
-	return filepath.Join(c.taskLogs(service, task), fileName(container)+logSuffix)
+	return filepath.Join(c.taskLogs(service, task), state.FileName(container)+logSuffix)
 }
 
 func (c Config) makeDirs() error {
 	for _, dir := range []string{c.Dir, c.servicesDir(), c.tasksDir(), c.logsDir()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return diskProblem(err)
+			return state.Problem(err)
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
+	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
 	"github.com/slipway-deploy/slipway/drivers/runtime/process/internal/proc"
 )
 
@@ -80,7 +81,7 @@ func TestATaskRunsOnceWhereverTheDriverIsKilledWhileItStarts(t *testing.T) {
 			set := oneTask(t, container)
 			name := set.Tasks[0]
 			block := strings.NewReplacer(
-				"service", fileName(set.Service)+".json", "task", fileName(name)+".json").Replace(p.point)
+				"service", state.FileName(set.Service)+".json", "task", state.FileName(name)+".json").Replace(p.point)
 			h := startHelper(t, dir, block)
 			h.expect("ready")
 			h.order(1, set)
@@ -301,7 +302,7 @@ func TestAReusedProcessIDIsNeverSignalled(t *testing.T) {
 func damage(t *testing.T, d *Driver, task string, change func(*taskRecord)) {
 	t.Helper()
 	var record *taskRecord
-	err := load(d.cfg.tasksDir(), func(r *taskRecord) error {
+	err := state.Load(d.cfg.tasksDir(), func(r *taskRecord) error {
 		if r.Name == task {
 			record = r
 		}
@@ -311,7 +312,7 @@ func damage(t *testing.T, d *Driver, task string, change func(*taskRecord)) {
 		t.Fatalf("read the record: %v", err)
 	}
 	change(record)
-	if err := d.disk.write(d.cfg.taskPath(task), record); err != nil {
+	if err := d.disk.Write(d.cfg.taskPath(task), record); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -355,8 +356,8 @@ func TestATaskThatIsListedAgainStopsAllTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	service := d.services[set.Service]
-	again := service.with(3, set.ID, service.Sets[set.ID].list(nil).list(set.Tasks))
-	if err := d.disk.write(d.cfg.servicePath(set.Service), again); err != nil {
+	again := service.With(3, set.ID, service.Sets[set.ID].List(nil).List(set.Tasks))
+	if err := d.disk.Write(d.cfg.servicePath(set.Service), again); err != nil {
 		t.Fatal(err)
 	}
 	d = open(t, Config{Dir: dir})

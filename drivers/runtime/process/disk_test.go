@@ -5,7 +5,6 @@ package process
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -92,37 +91,6 @@ func TestAFullDiskDoesNotKeepATaskFromStopping(t *testing.T) {
 		_, there := d.feed.Get(set.Tasks[0])
 		return !there && len(processes(t, set.Tasks[0])) == 0
 	})
-}
-
-func TestAWriteLeavesTheOldRecordOrTheNewOne(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "x.json")
-	type record struct{ N int }
-	full := false
-	d := disk{at: func(string) error {
-		if full {
-			return syscall.ENOSPC
-		}
-		return nil
-	}}
-	if err := d.write(path, record{1}); err != nil {
-		t.Fatal(err)
-	}
-	full = true
-	if err := d.write(path, record{2}); !errors.Is(err, problem.ResourceExhausted) {
-		t.Errorf("got %v", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "y.json.tmp"), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var got []record
-	if err := load(dir, func(r *record) error { got = append(got, *r); return nil }); err != nil || len(got) != 1 || got[0].N != 1 {
-		t.Errorf("got %v, %v", got, err)
-	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-		t.Errorf("these are left: %v, %v", entries, err)
-	}
 }
 
 func TestARecordThatCannotBeReadIsNamed(t *testing.T) {

@@ -28,6 +28,7 @@ import (
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
 	"github.com/slipway-deploy/slipway/drivers/runtime/internal/feed"
+	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
 	"github.com/slipway-deploy/slipway/drivers/runtime/process/internal/proc"
 	"github.com/slipway-deploy/slipway/platform/problem"
 )
@@ -38,7 +39,7 @@ var _ runtime.Runtime = (*Driver)(nil)
 type Driver struct {
 	cfg   Config
 	log   *slog.Logger
-	disk  disk
+	disk  state.Disk
 	boot  string
 	lock  *os.File
 	feed  *feed.Feed
@@ -52,13 +53,13 @@ type Driver struct {
 	// mu makes orders one at a time, also while they are written to disk.
 	mu       sync.Mutex
 	closed   bool
-	services map[string]*serviceRecord
+	services map[string]*state.Service
 	tasks    map[string]*entry
 }
 
 // entry is a task that the driver knows: listed in an order, or not stopped and forgotten yet.
 type entry struct {
-	set        setKey
+	set        state.Key
 	listed     bool
 	containers []string
 	sup        *supervisor
@@ -79,11 +80,11 @@ func New(cfg Config, log *slog.Logger) (*Driver, error) {
 		return nil, err
 	}
 	d := &Driver{
-		cfg: cfg, log: log, disk: disk{at: cfg.at}, lock: lock,
+		cfg: cfg, log: log, disk: state.Disk{At: cfg.at}, lock: lock,
 		feed:     feed.New(),
 		ports:    newPortPool(cfg.MinPort, cfg.MaxPort),
 		logs:     newLogFiles(cfg.LogBytes, log),
-		services: make(map[string]*serviceRecord),
+		services: make(map[string]*state.Service),
 		tasks:    make(map[string]*entry),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -157,7 +158,7 @@ func (d *Driver) deleteAll() error {
 			if set.Deleted {
 				continue
 			}
-			if err := d.delete(service.Generation, setKey{service.Service, id}); err != nil {
+			if err := d.delete(service.Generation, state.Key{Service: service.Service, ID: id}); err != nil {
 				return err
 			}
 		}

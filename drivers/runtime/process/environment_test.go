@@ -113,23 +113,3 @@ func TestACommandIsLookedUpInTheContainersOwnPath(t *testing.T) {
 		t.Errorf("relative to the working directory: got %+v, %v", l, err)
 	}
 }
-
-func TestFileNamesAreSafeAndUnique(t *testing.T) {
-	long := strings.Repeat("a", 200)
-	names := []string{"prod/web", "prod~web", "prod", "Prod", "web-1", "a b", "a_b", long, long + "b", ".", "..", "../x", "x.json", ".tmp"}
-	seen := make(map[string]string)
-	for _, name := range names {
-		file := fileName(name)
-		if len(file) > 200 || file == "" || file[0] == '.' || strings.ContainsAny(file, "/ ") {
-			t.Errorf("%q becomes %q", name, file)
-		}
-		key := strings.ToLower(file)
-		if other, taken := seen[key]; taken {
-			t.Errorf("%q and %q become %q", name, other, file)
-		}
-		seen[key] = name
-	}
-	if fileName("prod/web") != "prod~web" {
-		t.Errorf("a plain name is not readable: %s", fileName("prod/web"))
-	}
-}

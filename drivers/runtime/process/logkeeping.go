@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
 )
 
 // cutInterval is how often the logs' sizes are looked at.
@@ -90,7 +92,7 @@ func (d *Driver) pruneLogs(service, task string) {
 	}
 	known := make(map[string]bool)
 	for name := range d.tasks {
-		known[fileName(name)] = true
+		known[state.FileName(name)] = true
 	}
 	type old struct {
 		path string

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
+	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
 	"github.com/slipway-deploy/slipway/platform/problem"
 )
 
@@ -60,7 +61,7 @@ func (d *Driver) logsOf(task string) (string, <-chan struct{}, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e := d.tasks[task]; e != nil {
-		return d.cfg.taskLogs(e.set.service, task), e.sup.stopped, nil
+		return d.cfg.taskLogs(e.set.Service, task), e.sup.stopped, nil
 	}
 	stopped := make(chan struct{})
 	close(stopped)
@@ -69,7 +70,7 @@ func (d *Driver) logsOf(task string) (string, <-chan struct{}, error) {
 		return "", nil, err
 	}
 	for _, service := range services {
-		folder := filepath.Join(d.cfg.logsDir(), service.Name(), fileName(task))
+		folder := filepath.Join(d.cfg.logsDir(), service.Name(), state.FileName(task))
 		if info, err := os.Stat(folder); err == nil && info.IsDir() {
 			return folder, stopped, nil
 		}
@@ -82,7 +83,7 @@ func (d *Driver) readers(folder, task string, opts runtime.LogOptions, w io.Writ
 	var files []string
 	if containers := d.containers(task); containers != nil {
 		for _, name := range containers {
-			files = append(files, fileName(name)+logSuffix)
+			files = append(files, state.FileName(name)+logSuffix)
 		}
 	} else {
 		entries, err := os.ReadDir(folder)
@@ -96,7 +97,7 @@ func (d *Driver) readers(folder, task string, opts runtime.LogOptions, w io.Writ
 		}
 	}
 	if opts.Container != "" {
-		only := fileName(opts.Container) + logSuffix
+		only := state.FileName(opts.Container) + logSuffix
 		if !slices.Contains(files, only) {
 			return nil, problem.Invalid("container", "task %s has no container %s", task, opts.Container)
 		}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
+	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
 	"github.com/slipway-deploy/slipway/platform/problem"
 )
 
@@ -23,15 +24,15 @@ func (d *Driver) EnsureTaskSet(ctx context.Context, generation int64, set runtim
 	if err != nil {
 		return err
 	}
-	key := setKey{set.Service, set.ID}
+	key := state.Key{Service: set.Service, ID: set.ID}
 	for i, name := range set.Tasks {
 		if e := d.tasks[name]; e != nil && e.set != key {
-			return problem.Invalid(fmt.Sprintf("tasks[%d]", i), "%s belongs to task set %s of %s", name, e.set.id, e.set.service)
+			return problem.Invalid(fmt.Sprintf("tasks[%d]", i), "%s belongs to task set %s of %s", name, e.set.ID, e.set.Service)
 		}
 	}
-	record := service.Sets[set.ID].list(set.Tasks)
+	record := service.Sets[set.ID].List(set.Tasks)
 	record.TaskDefinition, record.Containers, record.Deleted = set.TaskDefinition, set.Containers, false
-	if err := d.accept(service, service.with(generation, set.ID, record)); err != nil {
+	if err := d.accept(service, service.With(generation, set.ID, record)); err != nil {
 		return err
 	}
 	d.apply(key, record)
@@ -45,11 +46,11 @@ func (d *Driver) DeleteTaskSet(ctx context.Context, generation int64, service, i
 	if _, err := d.admit(ctx, service, generation); err != nil {
 		return err
 	}
-	return d.delete(generation, setKey{service, id})
+	return d.delete(generation, state.Key{Service: service, ID: id})
 }
 
 // admit returns the service's record, an empty one if there is none, or why the order is refused. The lock is held.
-func (d *Driver) admit(ctx context.Context, name string, generation int64) (*serviceRecord, error) {
+func (d *Driver) admit(ctx context.Context, name string, generation int64) (*state.Service, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -58,17 +59,17 @@ func (d *Driver) admit(ctx context.Context, name string, generation int64) (*ser
 	}
 	service := d.services[name]
 	if service == nil {
-		return &serviceRecord{Service: name, Generation: generation}, nil
+		return &state.Service{Service: name, Generation: generation}, nil
 	}
 	return service, runtime.CheckGeneration(name, generation, service.Generation)
 }
 
 // accept makes next the service's record, first on disk. Then the order is durable. The lock is held.
-func (d *Driver) accept(current, next *serviceRecord) error {
+func (d *Driver) accept(current, next *state.Service) error {
 	if d.services[next.Service] != nil && reflect.DeepEqual(current, next) {
 		return nil
 	}
-	if err := d.disk.write(d.cfg.servicePath(next.Service), next); err != nil {
+	if err := d.disk.Write(d.cfg.servicePath(next.Service), next); err != nil {
 		return err
 	}
 	d.services[next.Service] = next
@@ -76,19 +77,19 @@ func (d *Driver) accept(current, next *serviceRecord) error {
 }
 
 // delete accepts that a set should go. The lock is held.
-func (d *Driver) delete(generation int64, key setKey) error {
-	service := d.services[key.service]
+func (d *Driver) delete(generation int64, key state.Key) error {
+	service := d.services[key.Service]
 	if service == nil {
-		service = &serviceRecord{Service: key.service}
+		service = &state.Service{Service: key.Service}
 	}
-	set, known := service.Sets[key.id]
+	set, known := service.Sets[key.ID]
 	if !known {
-		next := &serviceRecord{Service: key.service, Generation: generation, Sets: service.Sets}
+		next := &state.Service{Service: key.Service, Generation: generation, Sets: service.Sets}
 		return d.accept(service, next)
 	}
-	set = set.list(nil)
+	set = set.List(nil)
 	set.Deleted = true
-	if err := d.accept(service, service.with(generation, key.id, set)); err != nil {
+	if err := d.accept(service, service.With(generation, key.ID, set)); err != nil {
 		return err
 	}
 	d.apply(key, set)
@@ -98,7 +99,7 @@ func (d *Driver) delete(generation int64, key setKey) error {
 
 // apply brings the tasks of a set in line with its record: unlisted ones are told to stop, new ones begin. The lock
 // is held.
-func (d *Driver) apply(key setKey, set setRecord) {
+func (d *Driver) apply(key state.Key, set state.Set) {
 	_ = d.cfg.at("accepted")
 	listed, ended := make(map[string]bool), make(map[string]bool)
 	for _, name := range set.Tasks {
@@ -120,7 +121,7 @@ func (d *Driver) apply(key setKey, set setRecord) {
 		if d.tasks[name] != nil {
 			continue
 		}
-		record := newTask(set.order(key), name, now())
+		record := newTask(set.Order(key), name, now())
 		if ended[name] {
 			record.stoppedBefore()
 		}
@@ -133,7 +134,7 @@ func (d *Driver) apply(key setKey, set setRecord) {
 // supervise makes a task known and goes on with it. The lock is held.
 func (d *Driver) supervise(s *supervisor, listed bool) {
 	e := &entry{
-		set: setKey{s.rec.Service, s.rec.TaskSet}, listed: listed, sup: s,
+		set: state.Key{Service: s.rec.Service, ID: s.rec.TaskSet}, listed: listed, sup: s,
 	}
 	for _, c := range s.rec.Containers {
 		e.containers = append(e.containers, c.Spec.Name)
@@ -155,7 +156,7 @@ func (d *Driver) release(record *taskRecord) bool {
 	if e.listed || d.closed {
 		return false
 	}
-	if err := d.disk.remove(d.cfg.taskPath(record.Name)); err != nil {
+	if err := d.disk.Remove(d.cfg.taskPath(record.Name)); err != nil {
 		d.log.Error("A forgotten task's record cannot be removed.", "task", record.Name, "error", err)
 	}
 	delete(d.tasks, record.Name)
@@ -167,9 +168,9 @@ func (d *Driver) release(record *taskRecord) bool {
 
 // dropIfEmpty forgets a deleted set without tasks. If that cannot be written it is done at the next start. The lock
 // is held.
-func (d *Driver) dropIfEmpty(key setKey) {
-	service := d.services[key.service]
-	if service == nil || !service.Sets[key.id].Deleted {
+func (d *Driver) dropIfEmpty(key state.Key) {
+	service := d.services[key.Service]
+	if service == nil || !service.Sets[key.ID].Deleted {
 		return
 	}
 	for _, e := range d.tasks {
@@ -177,7 +178,7 @@ func (d *Driver) dropIfEmpty(key setKey) {
 			return
 		}
 	}
-	if err := d.accept(service, service.without(key.id)); err != nil {
-		d.log.Error("A deleted task set cannot be forgotten on disk.", "service", key.service, "task_set", key.id, "error", err)
+	if err := d.accept(service, service.Without(key.ID)); err != nil {
+		d.log.Error("A deleted task set cannot be forgotten on disk.", "service", key.Service, "task_set", key.ID, "error", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
+	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
 	"github.com/slipway-deploy/slipway/drivers/runtime/process/internal/proc"
 	"github.com/slipway-deploy/slipway/platform/problem"
 )
@@ -57,7 +58,7 @@ func (s *supervisor) startContainer(i int) error {
 	}
 	output, err := s.openLog(i)
 	if err != nil {
-		return diskProblem(err)
+		return state.Problem(err)
 	}
 	defer output.Close()
 	s.rec.Boot, c.Phase, c.StartTime = s.d.boot, starting, now()
@@ -105,7 +106,7 @@ func (s *supervisor) take(i int, handle *proc.Handle) error {
 
 // write writes the record or returns why not.
 func (s *supervisor) write() error {
-	err := s.d.disk.write(s.d.cfg.taskPath(s.rec.Name), &s.rec)
+	err := s.d.disk.Write(s.d.cfg.taskPath(s.rec.Name), &s.rec)
 	s.unsaved = err != nil
 	return err
 }

@@ -204,7 +204,7 @@ func (s *supervisor) onUnlisted() bool {
 
 // save writes the record. When it cannot be written it is tried again later: what is in memory holds.
 func (s *supervisor) save() {
-	err := s.d.disk.write(s.d.cfg.taskPath(s.rec.Name), &s.rec)
+	err := s.d.disk.Write(s.d.cfg.taskPath(s.rec.Name), &s.rec)
 	s.unsaved = err != nil
 	if err != nil {
 		s.d.log.Error("A task's record cannot be written.", "task", s.rec.Name, "error", err)

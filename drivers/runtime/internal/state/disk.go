@@ -1,4 +1,6 @@
-package process
+// Package state is what a runtime driver keeps on disk: the orders in force of each service behind its fence, and records of
+// tasks, each there whole after a crash, old or new. It knows nothing of how tasks run.
+package state
 
 import (
 	"crypto/sha256"
@@ -14,11 +16,21 @@ import (
 	"github.com/slipway-deploy/slipway/platform/problem"
 )
 
-// disk writes records so that after a crash each is there whole, old or new.
-type disk struct{ at func(point string) error }
+// Disk writes records so that after a crash each is there whole, old or new.
+type Disk struct {
+	// At is called by tests' drivers at named points of the work; an error makes the step fail. nil: it is not.
+	At func(point string) error
+}
 
-// write replaces the record at path: write a temporary file, fsync, rename, fsync the folder. One writer a path.
-func (d disk) write(path string, record any) error {
+func (d Disk) at(point string) error {
+	if d.At == nil {
+		return nil
+	}
+	return d.At(point)
+}
+
+// Write replaces the record at path: write a temporary file, fsync, rename, fsync the folder. One writer a path.
+func (d Disk) Write(path string, record any) error {
 	data, err := json.MarshalIndent(record, "", " ")
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", path, err)
@@ -26,18 +38,18 @@ func (d disk) write(path string, record any) error {
 	temporary := path + ".tmp"
 	if err := d.writeFile(temporary, append(data, '\n')); err != nil {
 		os.Remove(temporary) // best effort: a leftover is removed at the next start
-		return diskProblem(err)
+		return Problem(err)
 	}
 	if err := d.at("renaming " + filepath.Base(path)); err != nil {
-		return diskProblem(err)
+		return Problem(err)
 	}
 	if err := os.Rename(temporary, path); err != nil {
-		return diskProblem(err)
+		return Problem(err)
 	}
-	return diskProblem(syncDir(filepath.Dir(path)))
+	return Problem(syncDir(filepath.Dir(path)))
 }
 
-func (d disk) writeFile(path string, data []byte) (err error) {
+func (d Disk) writeFile(path string, data []byte) (err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -52,17 +64,17 @@ func (d disk) writeFile(path string, data []byte) (err error) {
 	return f.Sync()
 }
 
-// remove deletes a record. That a deletion may be lost in a power failure is fine for every record here: one that
+// Remove deletes a record. That a deletion may be lost in a power failure is fine for every record here: one that
 // comes back is found to be of no use and deleted again.
-func (d disk) remove(path string) error {
+func (d Disk) Remove(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return diskProblem(err)
+		return Problem(err)
 	}
 	return nil
 }
 
-// load reads every record of a folder and deletes what a crash left half-written.
-func load[T any](dir string, each func(*T) error) error {
+// Load reads every record of a folder and deletes what a crash left half-written.
+func Load[T any](dir string, each func(*T) error) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -91,8 +103,8 @@ func load[T any](dir string, each func(*T) error) error {
 	return nil
 }
 
-// diskProblem makes a plain sentence of a full disk and leaves every other error as it is.
-func diskProblem(err error) error {
+// Problem makes a plain sentence of a full disk and leaves every other error as it is.
+func Problem(err error) error {
 	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return err
 	}
@@ -112,9 +124,9 @@ func syncDir(dir string) (err error) {
 	return f.Sync()
 }
 
-// fileName makes a file name of a task's or service's name: readable, unique, and short enough for every file
+// FileName makes a file name of a task's or service's name: readable, unique, and short enough for every file
 // system.
-func fileName(name string) string {
+func FileName(name string) string {
 	clean := strings.ReplaceAll(name, "/", "~")
 	safe := len(clean) <= 150 && !strings.Contains(name, "~") && strings.IndexFunc(clean, unsafe) < 0
 	// Some file systems do not tell upper from lower case.

@@ -1,4 +1,4 @@
-package process
+package state
 
 import (
 	"maps"
@@ -11,15 +11,15 @@ import (
 // lists an older one again than the last thousand does not come.
 const maxEnded = 1000
 
-// serviceRecord is what is on disk of a service: the fence and the orders in force.
-type serviceRecord struct {
+// Service is what is on disk of a service: the fence and the orders in force.
+type Service struct {
 	Service    string
 	Generation int64
-	Sets       map[string]setRecord
+	Sets       map[string]Set
 }
 
-// setRecord is the order of one task set.
-type setRecord struct {
+// Set is the order of one task set.
+type Set struct {
 	TaskDefinition string
 	Containers     []runtime.Container
 	Tasks          []string
@@ -29,28 +29,28 @@ type setRecord struct {
 	Deleted bool `json:",omitempty"`
 }
 
-// setKey names a task set in the whole runtime.
-type setKey struct{ service, id string }
+// Key names a task set in the whole runtime.
+type Key struct{ Service, ID string }
 
-// with is the record with another order for one set; it shares what did not change.
-func (r *serviceRecord) with(generation int64, id string, set setRecord) *serviceRecord {
-	next := &serviceRecord{Service: r.Service, Generation: generation, Sets: maps.Clone(r.Sets)}
+// With is the record with another order for one set; it shares what did not change.
+func (r *Service) With(generation int64, id string, set Set) *Service {
+	next := &Service{Service: r.Service, Generation: generation, Sets: maps.Clone(r.Sets)}
 	if next.Sets == nil {
-		next.Sets = make(map[string]setRecord)
+		next.Sets = make(map[string]Set)
 	}
 	next.Sets[id] = set
 	return next
 }
 
-// without is the record without the set.
-func (r *serviceRecord) without(id string) *serviceRecord {
-	next := &serviceRecord{Service: r.Service, Generation: r.Generation, Sets: maps.Clone(r.Sets)}
+// Without is the record without the set.
+func (r *Service) Without(id string) *Service {
+	next := &Service{Service: r.Service, Generation: r.Generation, Sets: maps.Clone(r.Sets)}
 	delete(next.Sets, id)
 	return next
 }
 
-// list is the set's record with other wanted tasks.
-func (s setRecord) list(tasks []string) setRecord {
+// List is the set's record with other wanted tasks.
+func (s Set) List(tasks []string) Set {
 	wanted := make(map[string]bool, len(tasks))
 	for _, name := range tasks {
 		wanted[name] = true
@@ -70,10 +70,10 @@ func (s setRecord) list(tasks []string) setRecord {
 	return s
 }
 
-// order is the set as it was ordered.
-func (s setRecord) order(key setKey) runtime.TaskSet {
+// Order is the set as it was ordered.
+func (s Set) Order(key Key) runtime.TaskSet {
 	return runtime.TaskSet{
-		ID: key.id, Service: key.service, TaskDefinition: s.TaskDefinition,
+		ID: key.ID, Service: key.Service, TaskDefinition: s.TaskDefinition,
 		Containers: s.Containers, Tasks: s.Tasks,
 	}
 }
