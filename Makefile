@@ -45,6 +45,26 @@ dev: deps build ## Run all of Slipway in one program, with a Postgres of its own
 demo: deps build ## Play four deployments of real processes under load and print what happens
 	bin/slipway demo $(ARGS)
 
+.PHONY: images
+images: ## Build the images slipway/<service>, slipway/cli and slipway/example-web, without any base image
+	@scripts/build-images
+
+.PHONY: postgres-image
+postgres-image: ## Build POSTGRES_IMAGE (slipway/postgres:debian) from Debian packages, where no registry is reached
+	@scripts/build-base-images postgres $(or $(POSTGRES_IMAGE),slipway/postgres:debian)
+
+.PHONY: up
+up: build ## Start all of Slipway as containers (docker-compose.yml) and wait until it is healthy
+	@scripts/compose up
+
+.PHONY: down
+down: ## Remove what `make up` started, with its volumes and tasks
+	@scripts/compose down
+
+.PHONY: demo-compose
+demo-compose: ## Play the four stories on what `make up` started, as containers
+	@scripts/compose demo
+
 .PHONY: deps
 deps: ## Install what is missing here (PostgreSQL programs), or say what to install
 	@scripts/install-deps

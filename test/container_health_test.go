@@ -40,14 +40,17 @@ func TestATargetGroupLivesByTheHealthOfContainers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := func() healthcheckpb.TargetHealth_State {
-		got, err := e.TargetGroups.DescribeTargetHealth(ctx, &healthcheckpb.DescribeTargetHealthRequest{TargetGroup: service.GetLoadBalancer().GetTargetGroup()})
-		if err != nil || len(got.GetTargets()) == 0 {
-			return healthcheckpb.TargetHealth_STATE_UNSPECIFIED
+	defer func() {
+		_, err := e.Services.DeleteService(ctx, &orchestratorpb.DeleteServiceRequest{Service: service.GetName(), Force: true})
+		if err != nil {
+			t.Error(err)
 		}
-		return got.GetTargets()[0].GetState()
-	}
-	eventually(t, func() bool { return state() == healthcheckpb.TargetHealth_STATE_INITIAL })
+		eventually(t, func() bool {
+			got, err := e.Services.GetService(ctx, &orchestratorpb.GetServiceRequest{Service: service.GetName()})
+			return err == nil && got.GetService().GetState() == orchestratorpb.Service_STATE_INACTIVE
+		})
+	}()
+	eventually(t, func() bool { return state(t, e, service) == healthcheckpb.TargetHealth_STATE_INITIAL })
 	if err := os.WriteFile(ready, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -55,13 +58,25 @@ func TestATargetGroupLivesByTheHealthOfContainers(t *testing.T) {
 		d, err := e.Deployments.GetDeployment(ctx, &orchestratorpb.GetDeploymentRequest{Deployment: created.GetDeployment().GetId()})
 		return err == nil && d.GetDeployment().GetState() == orchestratorpb.Deployment_STATE_SUCCESSFUL
 	})
-	if got := state(); got != healthcheckpb.TargetHealth_STATE_HEALTHY {
+	if got := state(t, e, service); got != healthcheckpb.TargetHealth_STATE_HEALTHY {
 		t.Errorf("the target is %s", got)
 	}
 	if err := os.Remove(ready); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return state() == healthcheckpb.TargetHealth_STATE_UNHEALTHY })
+	eventually(t, func() bool { return state(t, e, service) == healthcheckpb.TargetHealth_STATE_UNHEALTHY })
+}
+
+// state is that of the service's only target; unspecified when there is none.
+func state(t *testing.T, e *stories.Env, service *orchestratorpb.Service) healthcheckpb.TargetHealth_State {
+	t.Helper()
+	got, err := e.TargetGroups.DescribeTargetHealth(t.Context(), &healthcheckpb.DescribeTargetHealthRequest{
+		TargetGroup: service.GetLoadBalancer().GetTargetGroup(),
+	})
+	if err != nil || len(got.GetTargets()) == 0 {
+		return healthcheckpb.TargetHealth_STATE_UNSPECIFIED
+	}
+	return got.GetTargets()[0].GetState()
 }
 
 // registerChecked registers a revision of the workload whose container is healthy while a file exists.

@@ -125,7 +125,7 @@ func env(t *testing.T, a stack.Addresses) *stories.Env {
 		return conn
 	}
 	conns := stories.Conns{Orchestrator: dial(a.Orchestrator), Hooks: dial(a.Hooks), Healthcheck: dial(a.Healthcheck), Alarms: dial(a.Alarms)}
-	return stories.NewEnv(conns, program(t, "web"), func(l stories.Line) {
+	return stories.NewEnv(conns, stories.OnThisMachine(program(t, "web")), func(l stories.Line) {
 		t.Logf("%s %8.3fs %-5s %s", l.Story, l.Offset.Seconds(), l.Kind, l.Text)
 	})
 }

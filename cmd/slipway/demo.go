@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,23 +18,56 @@ import (
 )
 
 func newDemo(c *cli) *cobra.Command {
-	var dir, workload string
+	var d demo
+	var running bool
+	var image, proxyHost, handlerHost string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Play four deployments of real processes under load",
 		Long: `demo starts all of Slipway in a folder of its own and plays four stories on real HTTP servers under continuous load:
 a rolling deployment, blue/green with hooks, a canary that an alarm rolls back, and a circuit breaker. It prints what
-happens as it happens, then a table. It exits with 0 only if every story ended as it must and no request was lost.`,
-		Example: `  slipway demo`,
-		Args:    exactly(),
+happens as it happens, then a table. It exits with 0 only if every story ended as it must and no request was lost.
+
+With --running it starts nothing and plays them on the installation that the global flags name, as containers of --image.`,
+		Example: `  slipway demo
+  slipway demo --running --image slipway/example-web --proxy-host proxy --handler-host demo`,
+		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return demo(cmd.Context(), c, dir, workload)
+			if running {
+				return playRunning(cmd.Context(), c, stories.Place{
+					Image: image, Listen: "0.0.0.0", Dial: proxyHost, HandlerListen: "0.0.0.0", HandlerDial: handlerHost,
+				})
+			}
+			return d.run(cmd.Context(), c)
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "folder for the state (default: a new one that is removed when all went well)")
-	cmd.Flags().StringVar(&workload, "workload", besideMe("slipway-example-web"), "the program of examples/web, to be deployed")
+	f := cmd.Flags()
+	f.StringVar(&d.dir, "dir", "", "folder for the state (default: a new one that is removed when all went well)")
+	f.StringVar(&d.workload, "workload", besideMe("slipway-example-web"), "the program of examples/web, to be deployed")
+	f.BoolVar(&running, "running", false, "play on a running installation")
+	f.StringVar(&image, "image", "slipway/example-web", "with --running: the image of examples/web, to be deployed")
+	f.StringVar(&proxyHost, "proxy-host", "127.0.0.1", "with --running: where the proxy's listeners are reached from here")
+	f.StringVar(&handlerHost, "handler-host", "127.0.0.1", "with --running: where the hooks service reaches this program")
 	return cmd
 }
+
+// playRunning plays on the installation that the global flags name.
+func playRunning(ctx context.Context, c *cli, place stories.Place) error {
+	if _, err := c.connect(); err != nil {
+		return err
+	}
+	conns := stories.Conns{
+		Orchestrator: c.conns[orchestratorName], Hooks: c.conns[hooksName], Healthcheck: c.conns[healthcheckName], Alarms: c.conns[alarmsName],
+	}
+	results, err := play(ctx, c, conns, place)
+	if err != nil {
+		return err
+	}
+	return verdict(c, results, "see the log of the services")
+}
+
+// demo is a demonstration on an installation of its own.
+type demo struct{ dir, workload string }
 
 func besideMe(name string) string {
 	me, err := os.Executable()
@@ -46,12 +77,12 @@ func besideMe(name string) string {
 	return filepath.Join(filepath.Dir(me), name)
 }
 
-func demo(ctx context.Context, c *cli, dir, workload string) error {
-	if _, err := os.Stat(workload); err != nil {
-		return fmt.Errorf("the workload %s is missing: build it with \"make build\", or name it with --workload", workload)
+func (d demo) run(ctx context.Context, c *cli) error {
+	if _, err := os.Stat(d.workload); err != nil {
+		return fmt.Errorf("the workload %s is missing: build it with \"make build\", or name it with --workload", d.workload)
 	}
-	own := dir == ""
-	dir, err := demoDir(dir)
+	own := d.dir == ""
+	dir, err := demoDir(d.dir)
 	if err != nil {
 		return err
 	}
@@ -66,16 +97,13 @@ func demo(ctx context.Context, c *cli, dir, workload string) error {
 		return err
 	}
 	fmt.Fprintf(c.out, "Slipway runs after %.1f s (PostgreSQL, 5 services, proxy). Log: %s\n", time.Since(began).Seconds(), logFile.Name())
-	results, err := play(ctx, c, s, workload)
+	results, err := playStack(ctx, c, s, d.workload)
 	s.Stop()
+	if err == nil {
+		err = verdict(c, results, "the log is "+logFile.Name())
+	}
 	if err != nil {
 		return err
-	}
-	summary(c.out, results)
-	for _, r := range results {
-		if r.Err != nil {
-			return fmt.Errorf("not every story ended as it must; the log is %s", logFile.Name())
-		}
 	}
 	if own {
 		return os.RemoveAll(dir)
@@ -97,13 +125,17 @@ func demoDir(dir string) (string, error) {
 	return dir, os.Chmod(dir, 0o755)
 }
 
-func play(ctx context.Context, c *cli, s *stack.Stack, workload string) ([]stories.Result, error) {
+func playStack(ctx context.Context, c *cli, s *stack.Stack, workload string) ([]stories.Result, error) {
 	conns, closeAll, err := dialAll(s.Addresses)
 	defer closeAll()
 	if err != nil {
 		return nil, err
 	}
-	env := stories.NewEnv(conns, workload, func(l stories.Line) { fmt.Fprintln(c.out, timeline(l, c.color())) })
+	return play(ctx, c, conns, stories.OnThisMachine(workload))
+}
+
+func play(ctx context.Context, c *cli, conns stories.Conns, place stories.Place) ([]stories.Result, error) {
+	env := stories.NewEnv(conns, place, func(l stories.Line) { fmt.Fprintln(c.out, timeline(l, c.color())) })
 	var results []stories.Result
 	for _, story := range stories.All() {
 		fmt.Fprintf(c.out, "\n== %s: %s\n", story.Name, story.Says)
@@ -138,37 +170,4 @@ func dialAll(a stack.Addresses) (conns stories.Conns, closeAll func(), err error
 		*conn = cc
 	}
 	return conns, closeAll, nil
-}
-
-// timeline is one line of what happens.
-func timeline(l stories.Line, color bool) string {
-	mark := map[string]string{"WARN": "!", "ERROR": "x", "": ">"}[l.Kind]
-	line := fmt.Sprintf("%8.3fs %1s %s", l.Offset.Seconds(), mark, l.Text)
-	codes := map[string]string{"WARN": "33", "ERROR": "31", "": "36"}
-	if code := codes[l.Kind]; color && code != "" {
-		line = "\x1b[" + code + "m" + line + "\x1b[0m"
-	}
-	return line
-}
-
-// summary is the table at the end.
-func summary(out io.Writer, results []stories.Result) {
-	fmt.Fprintf(out, "\n%-16s %-20s %9s %15s %10s %6s  %s\n", "STORY", "OUTCOME", "SECONDS", "FAILURE->SAFE s", "REQUESTS", "LOST", "SECONDS TO EACH STAGE")
-	for _, r := range results {
-		outcome, safe := r.Outcome, "-"
-		if r.Err != nil {
-			outcome = "NOT AS IT MUST"
-		}
-		if r.FailureToSafe > 0 {
-			safe = fmt.Sprintf("%.3f", r.FailureToSafe.Seconds())
-		}
-		var stages []string
-		for _, st := range r.Stages {
-			stages = append(stages, fmt.Sprintf("%s %.2f", strings.ToLower(st.Stage), st.Offset.Seconds()))
-		}
-		fmt.Fprintf(out, "%-16s %-20s %9.2f %15s %10d %6d  %s\n", r.Story, outcome, r.Duration.Seconds(), safe, r.Requests, r.Lost, strings.Join(stages, ", "))
-		if r.Err != nil {
-			fmt.Fprintf(out, "%-16s %v\n", "", r.Err)
-		}
-	}
 }

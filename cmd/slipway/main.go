@@ -22,6 +22,7 @@ func commands(c *cli) []*cobra.Command {
 	return []*cobra.Command{
 		newDev(c),
 		newDemo(c),
+		newMigrate(c),
 		newApply(c),
 		newPlan(c),
 		newDeploy(c),

@@ -9,12 +9,12 @@ import (
 
 // config is the environment, read.
 type config struct {
-	port, version, task string
-	failRate            float64
-	latency, startDelay time.Duration
-	healthStatus        int
-	exits               bool
-	exitAfter           time.Duration
+	host, port, version, task string
+	failRate                  float64
+	latency, startDelay       time.Duration
+	healthStatus              int
+	exits                     bool
+	exitAfter                 time.Duration
 }
 
 // configFrom reads the environment and reports everything that is wrong with it.
@@ -34,7 +34,7 @@ func configFrom(lookup func(string) (string, bool)) (config, error) {
 		return d
 	}
 	cfg := config{
-		port: text("PORT", "8080"), version: text("VERSION", "v1"), task: text("SLIPWAY_TASK", ""),
+		host: text("HOST", "127.0.0.1"), port: text("PORT", "8080"), version: text("VERSION", "v1"), task: text("SLIPWAY_TASK", ""),
 		latency: duration("LATENCY"), startDelay: duration("START_DELAY"), exitAfter: duration("EXIT_AFTER"),
 		exits: text("EXIT_AFTER", "") != "",
 	}

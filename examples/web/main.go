@@ -7,7 +7,8 @@
 //
 // It is told what to do by its environment:
 //
-//	PORT           the port on 127.0.0.1 (default 8080)
+//	HOST           the address to listen on (default 127.0.0.1)
+//	PORT           the port (default 8080)
 //	VERSION        the version to tell (default v1)
 //	FAIL_RATE      the share of the requests of / that are answered 500, from 0 to 1: 0.25 is every fourth
 //	LATENCY        how long an answer of / takes, e.g. 50ms
@@ -64,7 +65,7 @@ func run(ctx context.Context, cfg config, log *slog.Logger) error {
 	if !wait(ctx, cfg.startDelay) {
 		return reason(ctx)
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", cfg.port))
+	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.host, cfg.port))
 	if err != nil {
 		return fmt.Errorf("listen on PORT: %w", err)
 	}

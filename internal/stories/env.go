@@ -6,8 +6,6 @@ package stories
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"time"
 
 	"google.golang.org/grpc"
@@ -26,8 +24,8 @@ type Env struct {
 	TargetGroups    healthcheckpb.TargetGroupServiceClient
 	Alarms          alarmspb.AlarmServiceClient
 	Hooks           hookspb.HookServiceClient
-	Workload        string // path of the program that examples/web builds
-	Clients         int    // of the load, closed loop
+	Place           Place
+	Clients         int // of the load, closed loop
 	Say             func(Line)
 	OnEvent         func(*orchestratorpb.Event) // of the story's deployment; may be nil
 }
@@ -44,7 +42,7 @@ type Line struct {
 type Conns struct{ Orchestrator, Hooks, Healthcheck, Alarms grpc.ClientConnInterface }
 
 // NewEnv makes the clients.
-func NewEnv(c Conns, workload string, say func(Line)) *Env {
+func NewEnv(c Conns, place Place, say func(Line)) *Env {
 	return &Env{
 		TaskDefinitions: orchestratorpb.NewTaskDefinitionServiceClient(c.Orchestrator),
 		Services:        orchestratorpb.NewServiceServiceClient(c.Orchestrator),
@@ -52,28 +50,8 @@ func NewEnv(c Conns, workload string, say func(Line)) *Env {
 		TargetGroups:    healthcheckpb.NewTargetGroupServiceClient(c.Healthcheck),
 		Alarms:          alarmspb.NewAlarmServiceClient(c.Alarms),
 		Hooks:           hookspb.NewHookServiceClient(c.Hooks),
-		Workload:        workload, Clients: 8, Say: say,
+		Place:           place, Clients: 8, Say: say,
 	}
-}
-
-// Ports for listeners that are bound later lie below those that the system gives to outgoing connections, which would else
-// take one in the meantime.
-const (
-	firstPort = 21_000
-	portCount = 8_000
-)
-
-// FreeAddress returns a loopback address that nothing listens on.
-func FreeAddress() (string, error) {
-	var err error
-	for range 100 {
-		var l net.Listener
-		l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(portCount)))
-		if err == nil {
-			return l.Addr().String(), l.Close()
-		}
-	}
-	return "", fmt.Errorf("find a free port: %w", err)
 }
 
 // cleanUp deletes a story's service and waits until nothing of it runs.

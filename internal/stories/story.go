@@ -72,16 +72,16 @@ func (s Story) Play(ctx context.Context, env *Env) Result {
 type player struct {
 	*Env
 	name       string
-	production string // address of the listener
-	test       string
+	production listener
+	test       listener
 	load       *load
 	began      time.Time
 	result     Result
 }
 
 func (p *player) prepare() (err error) {
-	if p.production, err = FreeAddress(); err == nil {
-		p.test, err = FreeAddress()
+	if p.production, err = p.Place.listener(); err == nil {
+		p.test, err = p.Place.listener()
 	}
 	return err
 }
@@ -103,11 +103,9 @@ func (p *player) say(format string, args ...any) {
 
 // register registers a version of the workload and returns its task definition.
 func (p *player) register(ctx context.Context, version string, env ...string) (string, error) {
-	container := &orchestratorpb.ContainerDefinition{
-		Name: "web", Command: []string{p.Workload}, StopTimeout: durationpb.New(10 * time.Second),
-		PortMappings: []*orchestratorpb.PortMapping{{ContainerPort: 80}},
-		Environment:  []*orchestratorpb.KeyValuePair{{Name: "VERSION", Value: version}},
-	}
+	container := p.Place.container()
+	container.StopTimeout = durationpb.New(10 * time.Second)
+	env = append(env, "VERSION", version)
 	for i := 0; i+1 < len(env); i += 2 {
 		container.Environment = append(container.Environment, &orchestratorpb.KeyValuePair{Name: env[i], Value: env[i+1]})
 	}
@@ -142,7 +140,7 @@ func (p *player) createService(ctx context.Context, tasks int32, config *orchest
 		Name: p.name, TaskDefinition: definition, DesiredCount: tasks, DeploymentConfiguration: config,
 		HealthCheckGracePeriod: durationpb.New(5 * time.Second),
 		LoadBalancer: &orchestratorpb.LoadBalancer{
-			TargetGroup: p.name + "-a", AlternateTargetGroup: p.name + "-b", ProductionListener: p.production, TestListener: p.test,
+			TargetGroup: p.name + "-a", AlternateTargetGroup: p.name + "-b", ProductionListener: p.production.bind, TestListener: p.test.bind,
 			DeregistrationDelay: durationpb.New(10 * time.Second),
 		},
 	}})
@@ -156,8 +154,8 @@ func (p *player) createService(ctx context.Context, tasks int32, config *orchest
 	if first.GetState() != orchestratorpb.Deployment_STATE_SUCCESSFUL {
 		return fmt.Errorf("the first deployment ended %s: %s", first.GetState(), first.GetReason())
 	}
-	p.say("%d tasks of v1 are live on http://%s; load begins", tasks, p.production)
-	p.load = startLoad(p.production, p.Clients)
+	p.say("%d tasks of v1 are live on http://%s; load begins", tasks, p.production.dial)
+	p.load = startLoad(p.production.dial, p.Clients)
 	return nil
 }
 

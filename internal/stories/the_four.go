@@ -42,7 +42,7 @@ func rolling() Story {
 // onlyAnswers makes sure that every request from now on is answered by one version.
 func (p *player) onlyAnswers(ctx context.Context, want string) error {
 	for range 40 {
-		got, err := version(ctx, p.production)
+		got, err := version(ctx, p.production.dial)
 		if err != nil {
 			return err
 		}
@@ -215,11 +215,15 @@ func newHookHandler(p *player) *hookHandler { return &hookHandler{p: p, answered
 func (h *hookHandler) expect(before, after string) { h.before, h.after = before, after }
 
 func (h *hookHandler) serve() (stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(h.p.Place.HandlerListen, "0"))
 	if err != nil {
 		return nil, fmt.Errorf("serve the hook handler: %w", err)
 	}
-	h.address = l.Addr().String()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return nil, fmt.Errorf("serve the hook handler: %w", err)
+	}
+	h.address = net.JoinHostPort(h.p.Place.HandlerDial, port)
 	server := grpc.NewServer()
 	hookspb.RegisterHookHandlerServiceServer(server, h)
 	go func() { _ = server.Serve(l) }() // ends with Stop
@@ -231,14 +235,14 @@ func (h *hookHandler) HandleHook(ctx context.Context, req *hookspb.HandleHookReq
 	if h.after == "" { // the first deployment: nothing to compare with
 		return &hookspb.HandleHookResponse{HookStatus: hookspb.HookStatus_HOOK_STATUS_SUCCEEDED}, nil
 	}
-	production, err := version(ctx, h.p.production)
+	production, err := version(ctx, h.p.production.dial)
 	if err != nil {
 		return h.fail(err.Error())
 	}
 	want := h.after
 	if req.GetLifecycleStage() == "POST_TEST_TRAFFIC_SHIFT" {
 		want = h.before
-		test, err := version(ctx, h.p.test)
+		test, err := version(ctx, h.p.test.dial)
 		if err != nil || test != h.after {
 			return h.fail(fmt.Sprintf("the test listener answers %q (%v), want %s", test, err, h.after))
 		}

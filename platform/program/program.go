@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/slipway-deploy/slipway/platform/config"
+	"github.com/slipway-deploy/slipway/platform/grpcserver"
 )
 
 const stopTimeout = 10 * time.Second
@@ -25,23 +26,47 @@ type Service interface {
 	Addr() string
 }
 
-// Main fills cfg, a pointer to the service's configuration, makes the service and runs it until SIGINT or SIGTERM. It ends
-// the process: with 1 and one sentence on standard error when the service cannot run.
-func Main(name string, cfg any, newService func(ctx context.Context, log *slog.Logger) (Service, error)) {
-	if err := run(name, cfg, newService); err != nil && !errors.Is(err, config.ErrHelp) {
-		fmt.Fprintln(os.Stderr, name+":", err)
+// Program is a service and how to run it.
+type Program struct {
+	Name   string
+	Config any                // a pointer to the service's configuration
+	Listen *grpcserver.Config // the part of Config that says where the service serves
+	New    func(ctx context.Context, log *slog.Logger) (Service, error)
+}
+
+// Main fills the configuration, makes the service and runs it until SIGINT or SIGTERM. With "healthcheck" as the first
+// argument it asks the running service instead, and with "version" it prints that. It ends the process: with 1 and one
+// sentence on standard error when the service cannot run or is not healthy.
+func Main(p Program) {
+	if err := p.main(os.Args[1:]); err != nil && !errors.Is(err, config.ErrHelp) {
+		fmt.Fprintln(os.Stderr, p.Name+":", err)
 		os.Exit(1)
 	}
 }
 
-func run(name string, cfg any, newService func(ctx context.Context, log *slog.Logger) (Service, error)) error {
-	if err := config.Load(name, os.Args[1:], cfg); err != nil {
+func (p Program) main(args []string) error {
+	switch {
+	case len(args) > 0 && args[0] == "version":
+		_, err := fmt.Fprintln(os.Stdout, p.Name, Version())
+		return err
+	case len(args) > 0 && args[0] == "healthcheck":
+		if err := config.Load(p.Name+" healthcheck", args[1:], p.Config); err != nil {
+			return err
+		}
+		return healthcheck(context.Background(), *p.Listen)
+	default:
+		return p.run(args)
+	}
+}
+
+func (p Program) run(args []string) error {
+	if err := config.Load(p.Name+" [healthcheck | version]", args, p.Config); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	service, err := newService(ctx, log)
+	service, err := p.New(ctx, log)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,8 @@ import (
 func main() {
 	cfg := app.Default()
 	cfg.Version = program.Version()
-	program.Main("slipway-orchestrator", &cfg, func(ctx context.Context, log *slog.Logger) (program.Service, error) {
-		return app.New(ctx, cfg, log)
+	program.Main(program.Program{
+		Name: "slipway-orchestrator", Config: &cfg, Listen: &cfg.Listen,
+		New: func(ctx context.Context, log *slog.Logger) (program.Service, error) { return app.New(ctx, cfg, log) },
 	})
 }

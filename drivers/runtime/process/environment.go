@@ -7,10 +7,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/slipway-deploy/slipway/drivers/runtime/internal/variables"
 )
 
 // inherited are the variables of the driver's own environment that containers get.
@@ -21,49 +21,11 @@ const tokenVariable = "SLIPWAY_TASK_TOKEN" //nolint:gosec // the name of a varia
 
 // own are the variables that the runtime sets for a container: who it is and where it should listen.
 func (r *taskRecord) own(container int) map[string]string {
-	c := r.Containers[container]
-	vars := map[string]string{
-		"SLIPWAY_TASK":            r.Name,
-		"SLIPWAY_TASK_SET":        r.TaskSet,
-		"SLIPWAY_SERVICE":         r.Service,
-		"SLIPWAY_TASK_DEFINITION": r.TaskDefinition,
-		"SLIPWAY_CONTAINER":       c.Spec.Name,
+	containers := make([]variables.Container, len(r.Containers))
+	for i, c := range r.Containers {
+		containers[i] = variables.Container{Spec: c.Spec, Ports: c.Ports}
 	}
-	// The ports of the other containers first: the container's own win where names are the same.
-	for i := range r.Containers {
-		if i != container {
-			r.Containers[i].portVariables(vars)
-		}
-	}
-	c.portVariables(vars)
-	if len(c.Ports) > 0 {
-		vars["PORT"] = strconv.Itoa(c.Ports[0])
-	}
-	return vars
-}
-
-// portVariables adds PORT_<NAME> or, for a port without a name, PORT_<CONTAINERPORT>.
-func (c *containerRecord) portVariables(vars map[string]string) {
-	for i, port := range c.Ports {
-		mapping := c.Spec.Ports[i]
-		suffix := variableName(mapping.Name)
-		if mapping.Name == "" {
-			if mapping.ContainerPort == 0 {
-				continue
-			}
-			suffix = strconv.Itoa(mapping.ContainerPort)
-		}
-		vars["PORT_"+suffix] = strconv.Itoa(port)
-	}
-}
-
-func variableName(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' {
-			return r
-		}
-		return '_'
-	}, strings.ToUpper(s))
+	return variables.Of(r.Name, r.TaskSet, r.Service, r.TaskDefinition, containers, container)
 }
 
 // environment is what a container's process gets: what is inherited, then what its definition says, then what the
@@ -77,7 +39,7 @@ func (r *taskRecord) environment(container int) map[string]string {
 	}
 	vars := r.own(container)
 	for key, value := range r.Containers[container].Spec.Environment {
-		env[key] = expand(value, vars)
+		env[key] = variables.Expand(value, vars)
 	}
 	maps.Copy(env, vars)
 	return env
@@ -89,18 +51,6 @@ func assignments(env map[string]string) []string {
 		list = append(list, key+"="+env[key])
 	}
 	return list
-}
-
-var variable = regexp.MustCompile(`\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))`)
-
-// expand replaces $NAME and ${NAME} for the names in vars and leaves all else, which a shell may be meant to see.
-func expand(s string, vars map[string]string) string {
-	return variable.ReplaceAllStringFunc(s, func(match string) string {
-		if value, ok := vars[strings.Trim(match, "${}")]; ok {
-			return value
-		}
-		return match
-	})
 }
 
 // launch is a command that can be started.
@@ -126,7 +76,7 @@ func (r *taskRecord) launch(container int, workingDirectory string) (launch, err
 	}
 	vars := r.own(container)
 	for _, arg := range spec.Command {
-		l.args = append(l.args, expand(arg, vars))
+		l.args = append(l.args, variables.Expand(arg, vars))
 	}
 	if info, err := os.Stat(l.dir); err != nil || !info.IsDir() {
 		return launch{}, fmt.Errorf("container %s: command %q cannot start: the working directory %s %s",

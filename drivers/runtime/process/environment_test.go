@@ -17,21 +17,6 @@ func record(containers ...runtime.Container) *taskRecord {
 	return &r
 }
 
-func TestOnlyWhatTheRuntimeSetsIsExpanded(t *testing.T) {
-	vars := map[string]string{"PORT": "8080", "PORT_HTTP": "8080"}
-	for in, want := range map[string]string{
-		"-listen=:${PORT}":      "-listen=:8080",
-		"$PORT/$PORT_HTTP":      "8080/8080",
-		"$PORTS ${PORTS} $$ $1": "$PORTS ${PORTS} $$ $1",
-		"echo $HOME ${X:-1}":    "echo $HOME ${X:-1}",
-		"${PORT":                "${PORT",
-	} {
-		if got := expand(in, vars); got != want {
-			t.Errorf("%q: got %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestAContainersEnvironment(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_DRIVER", "1")
 	t.Setenv("HOME", "/home/driver")

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
-	"github.com/slipway-deploy/slipway/drivers/runtime/process"
 	"github.com/slipway-deploy/slipway/drivers/traffic/proxy"
 	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
 	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
@@ -63,7 +62,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error) 
 		return nil, err
 	}
 	a.onClose(db.Close)
-	driver, err := process.New(process.Config{Dir: cfg.RuntimeDir}, log)
+	driver, err := newRuntime(cfg, log)
 	if err != nil {
 		return nil, err
 	}

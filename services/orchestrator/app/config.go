@@ -16,7 +16,9 @@ type Config struct {
 	Healthcheck grpcclient.Config `flag:"healthcheck" env:"SLIPWAY_HEALTHCHECK"`
 	Alarms      grpcclient.Config `flag:"alarms" env:"SLIPWAY_ALARMS"`
 	Traffic     grpcclient.Config `flag:"traffic" env:"SLIPWAY_TRAFFIC"`
-	RuntimeDir  string            `flag:"runtime-dir" env:"SLIPWAY_RUNTIME_DIR" default:"/var/lib/slipway/runtime" help:"folder in which the process runtime keeps its tasks"`
+	RuntimeDir  string            `flag:"runtime-dir" env:"SLIPWAY_RUNTIME_DIR" default:"/var/lib/slipway/runtime" help:"folder in which the runtime keeps its tasks"`
+	Runtime     string            `flag:"runtime" env:"SLIPWAY_RUNTIME" help:"where tasks run: process (on this machine) or docker"`
+	Docker      DockerConfig      `flag:"docker" env:"SLIPWAY_DOCKER"`
 	Version     string            `flag:"-"`
 }
 
@@ -28,6 +30,7 @@ func Default() Config {
 		Healthcheck: grpcclient.Config{Target: "127.0.0.1:7003"},
 		Alarms:      grpcclient.Config{Target: "127.0.0.1:7004"},
 		Traffic:     grpcclient.Config{Target: "127.0.0.1:7005"},
+		Runtime:     processRuntime,
 	}
 }
 
@@ -38,8 +41,5 @@ func (c Config) Validate() error {
 	if c.DatabaseURL == "" {
 		errs = append(errs, errors.New("database-url: is needed (or the environment variable DATABASE_URL)"))
 	}
-	if c.RuntimeDir == "" {
-		errs = append(errs, errors.New("runtime-dir: is needed"))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.validateRuntime())...)
 }

@@ -25,6 +25,8 @@ type Set struct {
 	Tasks          []string
 	// Ended are names that were listed once: they are not started again.
 	Ended []string `json:",omitempty"`
+	// Images are what the set's images stood for when its first task resolved them, for runtimes of containers.
+	Images map[string]string `json:",omitempty"`
 	// Deleted: the set is forgotten once its tasks are stopped.
 	Deleted bool `json:",omitempty"`
 }
@@ -77,3 +79,6 @@ func (s Set) Order(key Key) runtime.TaskSet {
 		Containers: s.Containers, Tasks: s.Tasks,
 	}
 }
+
+// Lists reports whether the task should run.
+func (s Set) Lists(task string) bool { return slices.Contains(s.Tasks, task) }

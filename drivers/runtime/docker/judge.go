@@ -1,0 +1,145 @@
+package docker
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/slipway-deploy/slipway/drivers/runtime"
+)
+
+// judgement is what a task's containers mean for it.
+type judgement struct {
+	rec     record
+	changed bool
+}
+
+// judge is the state of a running or stopping task by what its containers are now. It touches nothing but its copy.
+func judge(r record, found []seen, wanted bool, at time.Time) judgement {
+	before := r
+	r.StopDeadlines = append([]time.Time(nil), r.StopDeadlines...)
+	r.Task.Health = health(r.Containers, found)
+	if r.Task.State == runtime.Running {
+		if i := firstEnded(r.Containers, found); i >= 0 {
+			r.stopping(runtime.EssentialContainerExited, ended(r.Containers[i].Name, found[i]), at)
+			r.Task.ExitCode = exitCode(found[i])
+		} else if !wanted {
+			r.stopping(runtime.ServiceSchedulerInitiated, "its name is no longer listed", at)
+		}
+	}
+	if r.Task.State == runtime.Stopping && !anyRuns(found) {
+		r.end("", "", exitOfTask(r.Containers, found), lastEnd(found, at))
+	}
+	if len(r.StopDeadlines) == 0 {
+		r.StopDeadlines = nil
+	}
+	return judgement{r, !reflect.DeepEqual(before, r)}
+}
+
+// firstEnded is the essential container that ended first, -1 when all run.
+func firstEnded(containers []runtime.Container, found []seen) int {
+	first := -1
+	for i, s := range found {
+		if !containers[i].Essential || s.runs() {
+			continue
+		}
+		if first < 0 || endOf(s).Before(endOf(found[first])) {
+			first = i
+		}
+	}
+	return first
+}
+
+func ended(name string, s seen) string {
+	switch {
+	case s.gone:
+		return fmt.Sprintf("essential container %s was removed from outside", name)
+	case s.inspect.State.OOMKilled:
+		return fmt.Sprintf("essential container %s was killed: out of memory (OutOfMemoryError)", name)
+	default:
+		return fmt.Sprintf("essential container %s exited with code %d", name, s.inspect.State.ExitCode)
+	}
+}
+
+func exitCode(s seen) *int {
+	if s.gone || s.inspect.State == nil {
+		return nil
+	}
+	code := s.inspect.State.ExitCode
+	return &code
+}
+
+// exitOfTask is the exit code of the first essential container, for a task that was told to stop.
+func exitOfTask(containers []runtime.Container, found []seen) *int {
+	for i, c := range containers {
+		if c.Essential {
+			return exitCode(found[i])
+		}
+	}
+	return nil
+}
+
+func anyRuns(found []seen) bool {
+	for _, s := range found {
+		if s.runs() {
+			return true
+		}
+	}
+	return false
+}
+
+func lastEnd(found []seen, at time.Time) time.Time {
+	var last time.Time
+	for _, s := range found {
+		if end := endOf(s); end.After(last) {
+			last = end
+		}
+	}
+	if last.IsZero() {
+		return at
+	}
+	return last
+}
+
+// endOf is when a container ended; zero when the engine does not say.
+func endOf(s seen) time.Time {
+	if s.gone || s.inspect.State == nil {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339Nano, s.inspect.State.FinishedAt)
+	if err != nil || at.Year() < 2 { // the engine's zero
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
+// health is the task's by its essential containers' own checks (ECS): UNHEALTHY if any is, else UNKNOWN if any is, else HEALTHY.
+func health(containers []runtime.Container, found []seen) runtime.Health {
+	checked, unknown := false, false
+	for i, s := range found {
+		if !containers[i].Essential || containers[i].HealthCheck == nil {
+			continue
+		}
+		checked = true
+		switch status := statusOf(s); status {
+		case container.Unhealthy:
+			return runtime.Unhealthy
+		case container.Healthy:
+		default:
+			unknown = true
+		}
+	}
+	if !checked || unknown {
+		return runtime.Unknown
+	}
+	return runtime.Healthy
+}
+
+func statusOf(s seen) container.HealthStatus {
+	if !s.runs() || s.inspect.State.Health == nil {
+		return container.NoHealthcheck
+	}
+	return s.inspect.State.Health.Status
+}
