@@ -51,7 +51,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error) 
 		return nil, err
 	}
 	a.onClose(func() { a.server.Stop(context.Background()) })
-	if err := a.serveMetrics(cfg); err != nil {
+	metrics, err := a.metrics(cfg)
+	if err != nil {
 		return nil, err
 	}
 	if err := postgres.Migrate(ctx, cfg.DatabaseURL, schema, orchestrator.FS); err != nil {
@@ -67,31 +68,31 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error) 
 		return nil, err
 	}
 	a.onClose(func() { _ = driver.Close() })
-	if err := a.wire(cfg, store.New(db), driver, log); err != nil {
+	if err := a.wire(cfg, store.New(db), driver, metrics, log); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
-// serveMetrics serves /metrics when it is asked for.
-func (a *App) serveMetrics(cfg Config) error {
+// metrics serves /metrics when it is asked for.
+func (a *App) metrics(cfg Config) (engine.Metrics, error) {
 	if cfg.MetricsAddr == "" {
-		return nil
+		return engine.Metrics{}, nil
 	}
 	t, err := telemetry.New("slipway-orchestrator", cfg.Version)
 	if err != nil {
-		return err
+		return engine.Metrics{}, err
 	}
 	endpoint, err := t.Serve(cfg.MetricsAddr)
 	if err != nil {
-		return err
+		return engine.Metrics{}, err
 	}
 	a.onClose(func() { _ = endpoint.Stop(context.Background()) })
-	return nil
+	return engine.NewMetrics(t.Meter("slipway/orchestrator"))
 }
 
 // wire makes the engine and the handlers.
-func (a *App) wire(cfg Config, st *store.Store, driver runtime.Runtime, log *slog.Logger) error {
+func (a *App) wire(cfg Config, st *store.Store, driver runtime.Runtime, metrics engine.Metrics, log *slog.Logger) error {
 	hooks, err := a.dial("hooks", cfg.Hooks)
 	if err != nil {
 		return err
@@ -113,6 +114,7 @@ func (a *App) wire(cfg Config, st *store.Store, driver runtime.Runtime, log *slo
 		Store: st, Runtime: driver, Traffic: proxy.New(trafficpb.NewTrafficServiceClient(data)),
 		Health: healthcheckpb.NewTargetGroupServiceClient(health), Hooks: hookspb.NewHookServiceClient(hooks),
 		Alarms: alarmspb.NewAlarmServiceClient(alarms), Containers: definitions.get, Now: time.Now, Log: log,
+		Metrics: metrics,
 	})
 	api := &grpcapi.Server{Store: st, Engine: a.engine, Runtime: driver, Health: healthcheckpb.NewTargetGroupServiceClient(health), Now: time.Now}
 	api.Register(a.server)

@@ -18,12 +18,22 @@ import (
 	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
 	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
 	"github.com/slipway-deploy/slipway/platform/watch"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
 )
 
+// Store keeps the states. Package store has the one for Postgres, and says what its methods promise.
+type Store interface {
+	ServicesActive(ctx context.Context) ([]rollout.State, error)
+	ServiceGet(ctx context.Context, cluster, name string) (store.Aggregate, error)
+	Save(ctx context.Context, changes []store.Change) (saved map[store.Key]bool, err error)
+}
+
+var _ Store = (*store.Store)(nil)
+
 // Config is what the engine works with.
 type Config struct {
-	Store   *store.Store
+	Store   Store
 	Runtime runtime.Runtime
 	Traffic traffic.Traffic
 	Health  healthcheckpb.TargetGroupServiceClient
@@ -33,6 +43,7 @@ type Config struct {
 	Containers func(ctx context.Context, taskDefinition string) ([]runtime.Container, error)
 	Now        func() time.Time
 	Log        *slog.Logger
+	Metrics    Metrics
 }
 
 // Engine works on every service that is not deleted.
@@ -62,7 +73,9 @@ func New(cfg Config) *Engine {
 
 // Start loads what is at work and begins. It returns when every service has its goroutine.
 func (e *Engine) Start(ctx context.Context) error {
+	e.mu.Lock()
 	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
+	e.mu.Unlock()
 	states, err := e.Store.ServicesActive(ctx)
 	if err != nil {
 		e.stop()
@@ -73,35 +86,50 @@ func (e *Engine) Start(ctx context.Context) error {
 		e.done.Go(func() { e.follow(source) })
 	}
 	for _, state := range states {
-		e.Wake(store.Key{Cluster: state.Service.Cluster, Name: state.Service.Name})
+		e.workOn(store.Key{Cluster: state.Service.Cluster, Name: state.Service.Name})
 	}
 	return nil
 }
 
 // Stop ends all goroutines. What is at work goes on at the next start.
 func (e *Engine) Stop() {
+	e.mu.Lock() // nothing begins between
 	if e.stop != nil {
 		e.stop()
-		e.done.Wait()
 	}
+	e.mu.Unlock()
+	e.done.Wait()
 }
 
 // Wake says that a service was changed by somebody else, or is new: its state is loaded again.
 func (e *Engine) Wake(key store.Key) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if w := e.workers[key]; w != nil {
+		w.reload.Store(true)
+		w.wake()
+		return
+	}
+	e.begin(key)
+}
+
+// workOn makes sure that a service has a worker.
+func (e *Engine) workOn(key store.Key) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.workers[key] == nil {
+		e.begin(key)
+	}
+}
+
+// begin gives a service a worker, if the engine is at work. The lock is held.
+func (e *Engine) begin(key store.Key) {
 	if e.ctx == nil || e.ctx.Err() != nil {
 		return
 	}
-	w := e.workers[key]
-	if w == nil {
-		w = newWorker(e, key)
-		e.workers[key] = w
-		e.done.Go(func() { w.run(e.ctx) })
-		return
-	}
-	w.reload.Store(true)
-	w.wake()
+	w := newWorker(e, key)
+	e.workers[key] = w
+	e.done.Go(func() { w.run(e.ctx) })
 }
 
 // wakeService wakes the worker of "cluster/service", if there is one.
@@ -121,8 +149,8 @@ func (e *Engine) wakeAll() {
 	}
 }
 
-// forget ends a worker unless somebody asked for a reload in the meantime.
-func (e *Engine) forget(w *worker) bool {
+// letGo ends a worker that has nothing to do any more, unless somebody asked for a reload in the meantime.
+func (e *Engine) letGo(w *worker) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if w.reload.Load() {

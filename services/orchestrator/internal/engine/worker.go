@@ -19,6 +19,9 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
+// errNoService is for what others have of a service that the store does not know.
+var errNoService = errors.New("there is no such service")
+
 // worker is the goroutine of one service.
 type worker struct {
 	engine *Engine
@@ -51,7 +54,7 @@ func (w *worker) wake() {
 	}
 }
 
-// run works until ctx ends or the service is deleted and nothing of it is left.
+// run works until ctx ends or there is nothing to do any more.
 func (w *worker) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -66,7 +69,7 @@ func (w *worker) run(ctx context.Context) {
 			w.failed(err)
 			next = w.engine.Now().Add(w.delay)
 		}
-		if w.state != nil && w.state.Service.Phase == rollout.Inactive && err == nil && w.engine.forget(w) {
+		if w.ended(err) && w.engine.letGo(w) {
 			return
 		}
 		var wait <-chan time.Time
@@ -100,18 +103,41 @@ func (w *worker) step(ctx context.Context) (time.Time, error) {
 			return time.Time{}, err
 		}
 		decision := rollout.Decide(*w.state, w.engine.observe(*w.state), w.engine.Now())
-		if decision.Changed {
-			if err := w.persist(ctx, decision); err != nil {
-				return time.Time{}, err
-			}
+		began := time.Now()
+		err := w.carryOut(ctx, decision)
+		if decision.Changed || err != nil {
+			w.engine.Metrics.stepped(ctx, time.Since(began), err)
 		}
-		if err := w.converge(ctx, decision.Next.Service, decision.Desired); err != nil {
+		if err != nil {
 			return time.Time{}, err
 		}
 		if !decision.Changed && !w.reload.Load() {
 			return decision.WakeAt, nil
 		}
 	}
+}
+
+// carryOut persists a decision, then brings the world to what it wants.
+func (w *worker) carryOut(ctx context.Context, d rollout.Decision) error {
+	if d.Changed {
+		if err := w.persist(ctx, d); err != nil {
+			return err
+		}
+	}
+	return w.converge(ctx, d.Next.Service, d.Desired)
+}
+
+// ended reports whether the service is deleted and nothing of it is left, or was never there. What the data plane has of it
+// is known only while the data plane can be seen.
+func (w *worker) ended(err error) bool {
+	if err != nil || w.state.Service.Phase != rollout.Inactive {
+		return errors.Is(err, errNoService)
+	}
+	f := w.engine.facts
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	_, routed := f.applied.by[w.state.Service.Key()]
+	return w.state.Service.Spec.LoadBalancer == nil || f.applied.known && !routed
 }
 
 func (w *worker) load(ctx context.Context) error {
@@ -124,10 +150,14 @@ func (w *worker) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	a, err := w.engine.Store.ServiceGet(ctx, w.key.Cluster, w.key.Name)
+	if errors.Is(err, problem.NotFound) {
+		return errNoService
+	}
 	if err != nil {
 		return err
 	}
 	w.state = &a.State
+	w.world.forget()
 	return nil
 }
 
@@ -137,6 +167,7 @@ func (w *worker) persist(ctx context.Context, d rollout.Decision) error {
 	if err != nil {
 		return err
 	}
+	w.engine.Metrics.saved(ctx, d.Events)
 	for _, event := range d.Events {
 		w.log.Info("event", "event", event.Name, "reason", event.Reason, "deployment", event.Deployment)
 	}
