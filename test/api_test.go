@@ -57,19 +57,19 @@ func TestRefusedRequestsNameTheFieldAndTheRule(t *testing.T) {
 	}{
 		{"a name with a space", "service.name", func(s *orchestratorpb.Service) { s.Name = "a b" }},
 		{"too many tasks", "service.desired_count", func(s *orchestratorpb.Service) { s.DesiredCount = 10001 }},
-		{"a breaker with blue/green", "deployment_configuration.deployment_circuit_breaker", func(s *orchestratorpb.Service) {
+		{"a breaker with blue/green", "service.deployment_configuration.deployment_circuit_breaker", func(s *orchestratorpb.Service) {
 			s.DeploymentConfiguration = &orchestratorpb.DeploymentConfiguration{
 				Strategy:                 orchestratorpb.DeploymentConfiguration_STRATEGY_BLUE_GREEN,
 				DeploymentCircuitBreaker: &orchestratorpb.DeploymentCircuitBreaker{Enable: true},
 			}
 		}},
-		{"a percent of two decimals", "deployment_configuration.canary_configuration.canary_percent", func(s *orchestratorpb.Service) {
+		{"a percent of two decimals", "service.deployment_configuration.canary_configuration.canary_percent", func(s *orchestratorpb.Service) {
 			s.DeploymentConfiguration = &orchestratorpb.DeploymentConfiguration{
 				Strategy:            orchestratorpb.DeploymentConfiguration_STRATEGY_CANARY,
 				CanaryConfiguration: &orchestratorpb.CanaryConfiguration{CanaryPercent: 0.15},
 			}
 		}},
-		{"blue/green with one target group", "load_balancer.alternate_target_group", func(s *orchestratorpb.Service) {
+		{"blue/green with one target group", "service.load_balancer.alternate_target_group", func(s *orchestratorpb.Service) {
 			s.LoadBalancer.AlternateTargetGroup = ""
 			s.DeploymentConfiguration = &orchestratorpb.DeploymentConfiguration{Strategy: orchestratorpb.DeploymentConfiguration_STRATEGY_BLUE_GREEN}
 		}},

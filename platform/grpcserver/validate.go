@@ -13,14 +13,14 @@ import (
 )
 
 func (s *Server) validateUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if err := s.check(req); err != nil {
+	if err := s.Check(req); err != nil {
 		return nil, err
 	}
 	return handler(ctx, req)
 }
 
 func (s *Server) validateStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	return handler(srv, &validatedStream{ServerStream: stream, check: s.check})
+	return handler(srv, &validatedStream{ServerStream: stream, check: s.Check})
 }
 
 // validatedStream checks each message that the client sends.
@@ -36,8 +36,9 @@ func (s *validatedStream) RecvMsg(m any) error {
 	return s.check(m)
 }
 
-// check returns one Invalid problem that names every broken rule of the message.
-func (s *Server) check(m any) error {
+// Check returns one Invalid problem that names every broken rule of the message. Requests are checked before a handler sees
+// them; a handler that puts a message together from several checks the whole.
+func (s *Server) Check(m any) error {
 	msg, ok := m.(proto.Message)
 	if !ok {
 		return nil

@@ -13,6 +13,7 @@ import (
 // Slipway itself is upgraded, a service at a time, in the middle of a deployment: so the previous services run beside the new
 // ones, on the schema that the first new one has migrated. Then it goes back, and the previous images find the new schema.
 func TestPreviousAndCurrentImagesRunTogether(t *testing.T) {
+	t.Parallel()
 	require(t)
 	buildPrevious(t)
 	in := install(t, previousTag)

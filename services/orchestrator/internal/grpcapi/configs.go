@@ -34,7 +34,11 @@ func (c *deploymentConfigs) CreateDeploymentConfig(
 	if strings.HasPrefix(config.GetName(), predefinedPrefix) {
 		return nil, problem.Invalid("deployment_config.name", "names that begin with %s are built in", predefinedPrefix)
 	}
-	if _, err := namedConfig(config); err != nil {
+	named, err := namedConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkNamedConfig(named); err != nil {
 		return nil, err
 	}
 	body, err := proto.Marshal(config)
@@ -112,12 +116,24 @@ func namedConfig(pb *orchestratorpb.DeploymentConfig) (*rollout.NamedConfig, err
 	shift := shiftOf(pb.GetStrategy(), pb.GetLinearConfiguration(), pb.GetCanaryConfiguration(), pb.GetStepsConfiguration())
 	strategy, steps, broken := shift.Resolve()
 	if strategy == rollout.Rolling {
-		broken = append(broken, rollout.Violation{Field: "strategy", Rule: "must be BLUE_GREEN, CANARY, LINEAR or STEPS"})
+		broken = append(broken, rollout.Violation{Field: "deployment_configuration.strategy", Rule: "must be BLUE_GREEN, CANARY, LINEAR or STEPS"})
 	}
-	if err := rollout.Invalid(broken); err != nil {
-		return nil, problemOf(err)
+	return &rollout.NamedConfig{Name: pb.GetName(), Strategy: strategy, Steps: steps}, namedConfigProblem(broken)
+}
+
+// checkNamedConfig refuses steps that no deployment could go by.
+func checkNamedConfig(named *rollout.NamedConfig) error {
+	config := rollout.DefaultConfig()
+	config.Strategy, config.Steps = named.Strategy, named.Steps
+	return namedConfigProblem(rollout.Spec{Config: config}.Validate())
+}
+
+// namedConfigProblem tells broken rules under the name that the fields have in a named configuration.
+func namedConfigProblem(broken []rollout.Violation) error {
+	for i := range broken {
+		broken[i].Field = "deployment_config." + strings.TrimPrefix(broken[i].Field, "deployment_configuration.")
 	}
-	return &rollout.NamedConfig{Name: pb.GetName(), Strategy: strategy, Steps: steps}, nil
+	return problemOf(rollout.Invalid(broken))
 }
 
 func namedConfigPB(c rollout.NamedConfig) *orchestratorpb.DeploymentConfig {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
+	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
 )
@@ -52,10 +53,10 @@ func configOf(ctx context.Context, st *store.Store, pb *orchestratorpb.Deploymen
 			c.Alarms.InitialPolicy = rollout.IgnoreInitialAlarm
 		}
 	}
-	for _, h := range pb.GetLifecycleHooks() {
+	for i, h := range pb.GetLifecycleHooks() {
 		hook, err := hookOf(h)
 		if err != nil {
-			return c, err
+			return c, problem.Invalid(fmt.Sprintf("deployment_configuration.lifecycle_hooks[%d].hook_details", i), "must be a JSON object").Wrap(err)
 		}
 		c.Hooks = append(c.Hooks, hook)
 	}
@@ -83,6 +84,7 @@ func breakerOf(to *rollout.CircuitBreaker, pb *orchestratorpb.DeploymentCircuitB
 	}
 }
 
+// hookOf returns an error when the details are no JSON.
 func hookOf(pb *orchestratorpb.LifecycleHook) (rollout.Hook, error) {
 	hook := rollout.Hook{Hook: pb.GetHook(), Pause: pb.GetPause(), Timeout: rollout.DefaultHookTimeout(), TimeoutAction: rollout.OnTimeoutRollback}
 	setDuration(&hook.Timeout, pb.GetTimeout())
@@ -95,7 +97,7 @@ func hookOf(pb *orchestratorpb.LifecycleHook) (rollout.Hook, error) {
 	if pb.GetHookDetails() != nil {
 		details, err := protojson.Marshal(pb.GetHookDetails())
 		if err != nil {
-			return hook, fmt.Errorf("hook details: %w", err)
+			return hook, err
 		}
 		hook.Details = string(details)
 	}

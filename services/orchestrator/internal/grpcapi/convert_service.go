@@ -26,15 +26,15 @@ func userService(pb *orchestratorpb.Service) *orchestratorpb.Service {
 	}
 }
 
-// specOf resolves names, fills in defaults and lets the core check the whole.
-func (s *Server) specOf(ctx context.Context, pb *orchestratorpb.Service) (rollout.Spec, error) {
-	definition, err := taskDefinitionByName(ctx, s.Store, pb.GetTaskDefinition())
+// specOf resolves names, fills in defaults and lets the core check the whole. It names fields as they are in a request.
+func specOf(ctx context.Context, st *store.Store, pb *orchestratorpb.Service) (rollout.Spec, error) {
+	definition, err := taskDefinitionByName(ctx, st, pb.GetTaskDefinition())
 	if err != nil {
-		return rollout.Spec{}, err
+		return rollout.Spec{}, ofService(err)
 	}
-	config, err := configOf(ctx, s.Store, pb.GetDeploymentConfiguration())
+	config, err := configOf(ctx, st, pb.GetDeploymentConfiguration())
 	if err != nil {
-		return rollout.Spec{}, err
+		return rollout.Spec{}, ofService(err)
 	}
 	pb.TaskDefinition = fullName(definition)
 	spec := rollout.Spec{
@@ -42,9 +42,9 @@ func (s *Server) specOf(ctx context.Context, pb *orchestratorpb.Service) (rollou
 		Config: config, HealthCheckGracePeriod: pb.GetHealthCheckGracePeriod().AsDuration(),
 	}
 	if spec.LoadBalancer, err = loadBalancerOf(pb.GetLoadBalancer(), definition); err != nil {
-		return spec, err
+		return spec, ofService(err)
 	}
-	return spec, problemOf(rollout.Invalid(spec.Validate()))
+	return spec, ofService(problemOf(rollout.Invalid(spec.Validate())))
 }
 
 func loadBalancerOf(pb *orchestratorpb.LoadBalancer, definition *orchestratorpb.TaskDefinition) (*rollout.LoadBalancer, error) {
@@ -67,11 +67,11 @@ func loadBalancerOf(pb *orchestratorpb.LoadBalancer, definition *orchestratorpb.
 	}
 	for field, address := range map[string]string{"production_listener": lb.ProductionListener, "test_listener": lb.TestListener} {
 		if _, _, err := net.SplitHostPort(address); address != "" && err != nil {
-			return nil, problem.Invalid("service.load_balancer."+field, "%q is not host:port", address)
+			return nil, problem.Invalid("load_balancer."+field, "%q is not host:port", address)
 		}
 	}
 	if !exposes(definition, lb.ContainerName, lb.ContainerPort) {
-		return nil, problem.Invalid("service.load_balancer.container_port",
+		return nil, problem.Invalid("load_balancer.container_port",
 			"task definition %s has no port mapping for container %q and port %d", fullName(definition), lb.ContainerName, lb.ContainerPort)
 	}
 	return lb, nil
@@ -109,14 +109,17 @@ func (s *Server) servicePB(a store.Aggregate) *orchestratorpb.Service {
 	}
 	pb.Conditions = conditionsPB(conditions)
 	pb.CreateTime, pb.UpdateTime = timestamppb.New(a.CreateTime), timestamppb.New(a.UpdateTime)
-	pb.Etag = specEtag(a.Spec)
+	pb.Etag = etag(a)
 	return pb
 }
 
-// specEtag changes when a user changes the service, and not with every step of the engine.
-func specEtag(spec []byte) string {
-	sum := sha256.Sum256(spec)
-	return hex.EncodeToString(sum[:8])
+// etag changes when the service as the user wrote it does, and when a deployment or its rollback gives it another task
+// definition; not with every step of the engine.
+func etag(a store.Aggregate) string {
+	hash := sha256.New()
+	hash.Write(a.Spec)
+	hash.Write([]byte(a.State.Service.Spec.TaskDefinition))
+	return hex.EncodeToString(hash.Sum(nil)[:8])
 }
 
 // taskSetsPB joins the state of task sets with what the runtime says of their tasks.

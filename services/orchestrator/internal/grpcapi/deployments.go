@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 	"github.com/slipway-deploy/slipway/platform/page"
@@ -29,28 +30,32 @@ type wish interface {
 }
 
 // requestOf resolves a wish against the service as it stands.
-func (d *deployments) requestOf(ctx context.Context, w wish, service rollout.Service) (rollout.DeployRequest, error) {
+func requestOf(ctx context.Context, st *store.Store, w wish, service rollout.Service) (rollout.DeployRequest, error) {
 	name := w.GetTaskDefinition()
 	if name == "" {
 		name = service.Spec.TaskDefinition
 	}
-	definition, err := taskDefinitionByName(ctx, d.s.Store, name)
+	definition, err := taskDefinitionByName(ctx, st, name)
 	if err != nil {
 		return rollout.DeployRequest{}, err
+	}
+	if lb := service.Spec.LoadBalancer; lb != nil && !exposes(definition, lb.ContainerName, lb.ContainerPort) {
+		return rollout.DeployRequest{}, problem.Invalid("task_definition",
+			"%s has no port mapping for container %q and port %d of the service's load balancer", fullName(definition), lb.ContainerName, lb.ContainerPort)
 	}
 	req := rollout.DeployRequest{
 		ID: newDeploymentID(), TaskDefinition: fullName(definition), HasHealthCheck: hasHealthCheck(definition), Config: service.Spec.Config,
 	}
 	if w.GetDeploymentConfiguration() != nil {
-		req.Config, err = configOf(ctx, d.s.Store, w.GetDeploymentConfiguration())
+		req.Config, err = configOf(ctx, st, w.GetDeploymentConfiguration())
 	}
 	return req, err
 }
 
 func (d *deployments) CreateDeployment(ctx context.Context, req *orchestratorpb.CreateDeploymentRequest) (*orchestratorpb.CreateDeploymentResponse, error) {
 	key := store.Key{Cluster: orDefault(req.GetCluster()), Name: req.GetService()}
-	decide := func(_ pgx.Tx, a *store.Aggregate) (rollout.Command, error) {
-		request, err := d.requestOf(ctx, req, a.State.Service)
+	decide := func(tx pgx.Tx, a *store.Aggregate) (rollout.Command, error) {
+		request, err := requestOf(ctx, d.s.Store.In(tx), req, a.State.Service)
 		if err != nil {
 			return rollout.Command{}, err
 		}
@@ -67,7 +72,7 @@ func (d *deployments) PlanDeployment(ctx context.Context, req *orchestratorpb.Pl
 	if err != nil {
 		return nil, err
 	}
-	request, err := d.requestOf(ctx, req, a.State.Service)
+	request, err := requestOf(ctx, d.s.Store, req, a.State.Service)
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +144,12 @@ func (d *deployments) ListDeployments(ctx context.Context, req *orchestratorpb.L
 		return nil, err
 	}
 	filter := store.DeploymentFilter{Cluster: req.GetCluster(), Service: req.GetService(), OlderThan: place.Time, OlderThanID: place.ID}
-	if req.GetCreatedAfter() != nil {
-		filter.After = req.GetCreatedAfter().AsTime()
+	var err error
+	if filter.After, err = timeOf("created_after", req.GetCreatedAfter()); err != nil {
+		return nil, err
 	}
-	if req.GetCreatedBefore() != nil {
-		filter.Before = req.GetCreatedBefore().AsTime()
+	if filter.Before, err = timeOf("created_before", req.GetCreatedBefore()); err != nil {
+		return nil, err
 	}
 	for _, state := range req.GetStates() {
 		filter.States = append(filter.States, strings.TrimPrefix(state.String(), "STATE_"))
@@ -159,11 +165,30 @@ func (d *deployments) ListDeployments(ctx context.Context, req *orchestratorpb.L
 		last := list[size-1].Deployment
 		resp.NextPageToken = page.Encode(deploymentPlace{last.CreateTime, last.ID})
 	}
+	services := map[store.Key]rollout.Service{}
 	for _, row := range list {
-		service := rollout.Service{Cluster: row.Cluster, Name: row.Service}
-		resp.Deployments = append(resp.Deployments, d.s.deploymentPB(service, row.Deployment))
+		key := store.Key{Cluster: row.Cluster, Name: row.Service}
+		if _, have := services[key]; !have {
+			a, err := d.s.Store.ServiceGet(ctx, key.Cluster, key.Name)
+			if err != nil {
+				return nil, err
+			}
+			services[key] = a.State.Service
+		}
+		resp.Deployments = append(resp.Deployments, d.s.deploymentPB(services[key], row.Deployment))
 	}
 	return resp, nil
+}
+
+// timeOf reads an optional time; absent is zero.
+func timeOf(field string, pb *timestamppb.Timestamp) (time.Time, error) {
+	if pb == nil {
+		return time.Time{}, nil
+	}
+	if err := pb.CheckValid(); err != nil {
+		return time.Time{}, problem.Invalid(field, "must be a time from year 1 to year 9999").Wrap(err)
+	}
+	return pb.AsTime(), nil
 }
 
 func (d *deployments) StopDeployment(ctx context.Context, req *orchestratorpb.StopDeploymentRequest) (*orchestratorpb.StopDeploymentResponse, error) {

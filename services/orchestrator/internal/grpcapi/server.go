@@ -27,10 +27,13 @@ type Server struct {
 	Runtime runtime.Runtime
 	Health  healthcheckpb.TargetGroupServiceClient
 	Now     func() time.Time
+
+	check func(message any) error // the rules of the contract
 }
 
 // Register adds all of it to a gRPC server.
 func (s *Server) Register(to *grpcserver.Server) {
+	s.check = to.Check
 	to.Register(&orchestratorpb.ClusterService_ServiceDesc, &clusters{s: s})
 	to.Register(&orchestratorpb.TaskDefinitionService_ServiceDesc, &taskDefinitions{s: s})
 	to.Register(&orchestratorpb.DeploymentConfigService_ServiceDesc, &deploymentConfigs{s: s})
@@ -61,6 +64,19 @@ func orDefault(cluster string) string {
 		return rollout.DefaultCluster
 	}
 	return cluster
+}
+
+// ofService names the fields of an invalid service as a request has them.
+func ofService(err error) error {
+	p := problem.As(err)
+	if p == nil || p.Kind != problem.InvalidArgument {
+		return err
+	}
+	var violations []problem.Violation
+	for _, v := range p.Violations {
+		violations = append(violations, problem.Violation{Field: "service." + v.Field, Rule: v.Rule})
+	}
+	return problem.Violated(violations...)
 }
 
 // problemOf turns a refusal of the core into a problem.

@@ -25,17 +25,8 @@ type services struct {
 
 func (v *services) CreateService(ctx context.Context, req *orchestratorpb.CreateServiceRequest) (*orchestratorpb.CreateServiceResponse, error) {
 	user := userService(req.GetService())
-	spec, err := v.s.specOf(ctx, user)
-	if err != nil {
-		return nil, err
-	}
 	key := store.Key{Cluster: user.GetCluster(), Name: user.GetName()}
-	if err := v.s.Store.ClusterCheck(ctx, key.Cluster); err != nil {
-		return nil, err
-	}
-	if err := v.s.checkTargetGroups(ctx, spec); err != nil {
-		return nil, err
-	}
+	spec, refusal := v.s.newSpec(ctx, user)
 	body, err := proto.Marshal(user)
 	if err != nil {
 		return nil, err
@@ -44,6 +35,9 @@ func (v *services) CreateService(ctx context.Context, req *orchestratorpb.Create
 	var wake func()
 	err = v.s.Store.InTx(ctx, func(tx pgx.Tx) error {
 		resp, err = once.Do(ctx, tx, "CreateService", req.GetRequestId(), req, func() (*orchestratorpb.CreateServiceResponse, error) {
+			if refusal != nil { // told only now: what was answered before is answered again
+				return nil, refusal
+			}
 			a, cmd, err := v.create(ctx, tx, key, spec, body)
 			if err != nil {
 				return nil, err
@@ -60,6 +54,18 @@ func (v *services) CreateService(ctx context.Context, req *orchestratorpb.Create
 		wake()
 	}
 	return resp, err
+}
+
+// newSpec is specOf for a service that does not exist yet, and checks what it refers to.
+func (s *Server) newSpec(ctx context.Context, user *orchestratorpb.Service) (rollout.Spec, error) {
+	spec, err := specOf(ctx, s.Store, user)
+	if err != nil {
+		return spec, err
+	}
+	if err := s.Store.ClusterCheck(ctx, user.GetCluster()); err != nil {
+		return spec, err
+	}
+	return spec, s.checkTargetGroups(ctx, spec)
 }
 
 // create inserts the service and begins its first deployment.
@@ -126,10 +132,10 @@ func (v *services) UpdateService(ctx context.Context, req *orchestratorpb.Update
 	key := store.Key{Cluster: orDefault(wish.GetCluster()), Name: wish.GetName()}
 	began := ""
 	decide := func(tx pgx.Tx, a *store.Aggregate) (rollout.Command, error) {
-		if tag := wish.GetEtag(); tag != "" && tag != specEtag(a.Spec) {
+		if tag := wish.GetEtag(); tag != "" && tag != etag(*a) {
 			return rollout.Command{}, problem.New(problem.Aborted, "STALE_ETAG", "service %s was changed since it was read; read it again", wish.GetName())
 		}
-		update, user, err := v.updateOf(ctx, *a, wish, mask, req)
+		update, user, err := v.updateOf(ctx, v.s.Store.In(tx), *a, wish, mask, req)
 		if err != nil {
 			return rollout.Command{}, err
 		}
@@ -177,6 +183,7 @@ func updateMask(req *orchestratorpb.UpdateServiceRequest) ([]string, error) {
 // updateOf merges the wish into the service as the user wrote it and tells the core what changes.
 func (v *services) updateOf(
 	ctx context.Context,
+	st *store.Store,
 	a store.Aggregate,
 	wish *orchestratorpb.Service,
 	mask []string,
@@ -196,10 +203,10 @@ func (v *services) updateOf(
 			to.Clear(field)
 		}
 	}
-	if n := user.GetDesiredCount(); n < 0 || n > 10000 {
-		return rollout.Update{}, nil, problem.Invalid("service.desired_count", "must be 0 to 10000")
+	if err := v.s.check(&orchestratorpb.CreateServiceRequest{Service: user}); err != nil {
+		return rollout.Update{}, nil, err
 	}
-	spec, err := v.s.specOf(ctx, user)
+	spec, err := specOf(ctx, st, user)
 	if err != nil {
 		return rollout.Update{}, nil, err
 	}

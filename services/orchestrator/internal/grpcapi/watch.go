@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 	"github.com/slipway-deploy/slipway/platform/page"
+	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/engine"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
 )
@@ -16,6 +18,9 @@ import (
 const lookAgain = time.Second
 
 const eventPage = 500
+
+// resumeHeader is the response header that holds the resume_token of a stream's beginning.
+const resumeHeader = "slipway-resume-token"
 
 // waiter wakes when one of the engine's keys changes.
 type waiter struct {
@@ -59,6 +64,10 @@ func (d *deployments) WatchDeployment(
 		if err != nil {
 			return err
 		}
+		full := len(events) == eventPage
+		for len(events) > 0 && events[len(events)-1].Event.Sequence > pb.GetEventSequence() {
+			events = events[:len(events)-1] // saved since the deployment was read: they come with what they made of it
+		}
 		if stamp := pb.GetUpdateTime().AsTime().String() + pb.GetState().String(); len(events) > 0 || stamp != sent {
 			resp := &orchestratorpb.WatchDeploymentResponse{Deployment: pb}
 			for _, row := range events {
@@ -71,7 +80,7 @@ func (d *deployments) WatchDeployment(
 			sent = stamp
 		}
 		switch {
-		case len(events) == eventPage || after < pb.GetEventSequence():
+		case full || after < pb.GetEventSequence():
 			continue
 		case pb.GetFinishTime() != nil:
 			return nil
@@ -112,8 +121,8 @@ func (e *events) ListEvents(ctx context.Context, req *orchestratorpb.ListEventsR
 func (e *events) WatchEvents(req *orchestratorpb.WatchEventsRequest, stream grpc.ServerStreamingServer[orchestratorpb.WatchEventsResponse]) error {
 	ctx := stream.Context()
 	var after store.Position
-	if err := page.Decode(req.GetResumeToken(), &after); err != nil {
-		return err
+	if page.Decode(req.GetResumeToken(), &after) != nil {
+		return problem.Invalid("resume_token", "must be a resume_token of an earlier answer")
 	}
 	w := e.s.waiter(engine.EventsKey)
 	defer w.done()
@@ -124,6 +133,10 @@ func (e *events) WatchEvents(req *orchestratorpb.WatchEventsRequest, stream grpc
 		}
 	}
 	filter := store.EventFilter{Cluster: req.GetCluster(), Service: req.GetService(), Deployment: req.GetDeployment()}
+	// A stream that breaks before its first event can be resumed too: the header says where it begins, at once.
+	if err := stream.SendHeader(metadata.Pairs(resumeHeader, page.Encode(after))); err != nil {
+		return err
+	}
 	for {
 		list, err := e.s.Store.EventList(ctx, filter, after, eventPage)
 		if err != nil {

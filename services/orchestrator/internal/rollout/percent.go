@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -56,14 +57,17 @@ func (s Shift) Resolve() (Strategy, []TrafficStep, []Violation) {
 	case BlueGreen:
 		steps = AllAtOnce()
 	case Linear:
-		share, bake := v.step(in+"linear_configuration.step_percent", s.Linear, defaultLinearShare, minLinearShare, defaultLinearBake)
+		const at = in + "linear_configuration."
+		share, bake := v.step(at+"step_percent", at+"step_bake_time", s.Linear, defaultLinearShare, minLinearShare, defaultLinearBake)
 		steps = LinearSteps(max(share, minLinearShare), bake)
 	case Canary:
-		share, bake := v.step(in+"canary_configuration.canary_percent", s.Canary, defaultCanaryShare, minCanaryShare, defaultCanaryBake)
+		const at = in + "canary_configuration."
+		share, bake := v.step(at+"canary_percent", at+"canary_bake_time", s.Canary, defaultCanaryShare, minCanaryShare, defaultCanaryBake)
 		steps = CanarySteps(share, bake)
 	case Steps:
 		for i := range s.Steps {
-			share, bake := v.step(in+"steps_configuration.steps.percent", &s.Steps[i], 0, minCanaryShare, 0)
+			at := fmt.Sprintf(in+"steps_configuration.steps[%d].", i)
+			share, bake := v.step(at+"percent", at+"bake_time", &s.Steps[i], 0, minCanaryShare, 0)
 			steps = append(steps, TrafficStep{Share: share, BakeTime: bake, Pause: s.Steps[i].Pause})
 		}
 		if len(steps) == 0 {
@@ -80,19 +84,20 @@ func (v *violations) only(field string, set bool, have, want Strategy) {
 	}
 }
 
-func (v *violations) step(field string, s *ShiftStep, share, least int, bake time.Duration) (int, time.Duration) {
+func (v *violations) step(percentField, bakeField string, s *ShiftStep, share, least int, bake time.Duration) (int, time.Duration) {
 	if s == nil {
 		return share, bake
 	}
 	if s.BakeTime != nil {
 		bake = *s.BakeTime
+		v.duration(bakeField, bake, 0, maxBakeTime)
 	}
 	if s.Percent == 0 && share > 0 {
 		return share, bake
 	}
 	got, ok := ParsePercent(s.Percent)
 	if !ok || got < least || got > FullShare {
-		v.add(field, "must be a multiple of 0.1 from %s to 100", percent(least))
+		v.add(percentField, "must be a multiple of 0.1 from %s to 100", percent(least))
 	}
 	return got, bake
 }

@@ -28,13 +28,18 @@ FROM services s LEFT JOIN deployments d ON d.id = s.deployment`
 
 // ServiceGet returns a service and the deployment at work on it.
 func (s *Store) ServiceGet(ctx context.Context, cluster, name string) (Aggregate, error) {
-	rows, err := s.db.Pool.Query(ctx, selectAggregate+` WHERE s.cluster = $1 AND s.name = $2`, cluster, name)
+	rows, err := s.reads.Query(ctx, selectAggregate+` WHERE s.cluster = $1 AND s.name = $2`, cluster, name)
 	return oneAggregate(rows, err, cluster, name)
 }
 
 // ServiceLock is ServiceGet inside a transaction that no other writer of the service can overtake.
 func (s *Store) ServiceLock(ctx context.Context, tx pgx.Tx, cluster, name string) (Aggregate, error) {
-	rows, err := tx.Query(ctx, selectAggregate+` WHERE s.cluster = $1 AND s.name = $2 FOR UPDATE OF s`, cluster, name)
+	// The lock first: a statement that waited for it would see the service as it is then, but the deployment joined to it as
+	// it was when the statement began.
+	if _, err := tx.Exec(ctx, `SELECT FROM services WHERE cluster = $1 AND name = $2 FOR UPDATE`, cluster, name); err != nil {
+		return Aggregate{}, fmt.Errorf("lock service: %w", postgres.Classify(err))
+	}
+	rows, err := tx.Query(ctx, selectAggregate+` WHERE s.cluster = $1 AND s.name = $2`, cluster, name)
 	return oneAggregate(rows, err, cluster, name)
 }
 
@@ -70,7 +75,7 @@ func scanAggregate(row pgx.CollectableRow) (Aggregate, error) {
 
 // ServicesActive returns every service that is not deleted: what the engine works on.
 func (s *Store) ServicesActive(ctx context.Context) ([]rollout.State, error) {
-	rows, err := s.db.Pool.Query(ctx, selectAggregate+` WHERE s.phase <> 'INACTIVE' ORDER BY s.cluster, s.name`)
+	rows, err := s.reads.Query(ctx, selectAggregate+` WHERE s.phase <> 'INACTIVE' ORDER BY s.cluster, s.name`)
 	if err != nil {
 		return nil, fmt.Errorf("list active services: %w", postgres.Classify(err))
 	}
@@ -86,7 +91,7 @@ func (s *Store) ServicesActive(ctx context.Context) ([]rollout.State, error) {
 
 // ServicesList returns services by cluster and name, after a cluster and name.
 func (s *Store) ServicesList(ctx context.Context, cluster string, after [2]string, limit int) ([]Aggregate, error) {
-	rows, err := s.db.Pool.Query(ctx, selectAggregate+`
+	rows, err := s.reads.Query(ctx, selectAggregate+`
 WHERE ($1 = '' OR s.cluster = $1) AND (s.cluster, s.name) > ($2, $3) AND s.phase <> 'INACTIVE'
 ORDER BY s.cluster, s.name LIMIT $4`, cluster, after[0], after[1], limit)
 	if err != nil {

@@ -97,7 +97,7 @@ func scanDeployment(row pgx.CollectableRow) (DeploymentRow, error) {
 
 // DeploymentGet returns a deployment.
 func (s *Store) DeploymentGet(ctx context.Context, id string) (DeploymentRow, error) {
-	rows, err := s.db.Pool.Query(ctx, selectDeployment+` WHERE id = $1`, id)
+	rows, err := s.reads.Query(ctx, selectDeployment+` WHERE id = $1`, id)
 	if err != nil {
 		return DeploymentRow{}, fmt.Errorf("get deployment: %w", postgres.Classify(err))
 	}
@@ -132,7 +132,7 @@ func (s *Store) DeploymentList(ctx context.Context, f DeploymentFilter, limit in
 	if states == nil {
 		states = []string{}
 	}
-	rows, err := s.db.Pool.Query(
+	rows, err := s.reads.Query(
 		ctx,
 		listDeployments,
 		f.Cluster,
@@ -164,7 +164,7 @@ type Revision struct {
 
 // RevisionList returns a service's revisions, newest first, below a number (0 for all).
 func (s *Store) RevisionList(ctx context.Context, cluster, service string, below int64, limit int) ([]Revision, error) {
-	rows, err := s.db.Pool.Query(ctx, `
+	rows, err := s.reads.Query(ctx, `
 SELECT number, task_definition, deployment, create_time FROM service_revisions
 WHERE cluster = $1 AND service = $2 AND ($3 = 0 OR number < $3) ORDER BY number DESC LIMIT $4`, cluster, service, below, limit)
 	if err != nil {

@@ -78,13 +78,13 @@ func (s *Store) EventList(ctx context.Context, f EventFilter, after Position, li
 	if names == nil {
 		names = []string{}
 	}
-	rows, err := s.db.Pool.Query(ctx, listEvents, f.Cluster, f.Service, f.Deployment, names, strconv.FormatUint(after.Tx, 10), after.ID, limit)
+	rows, err := s.reads.Query(ctx, listEvents, f.Cluster, f.Service, f.Deployment, names, strconv.FormatUint(after.Tx, 10), after.ID, limit)
 	return collectEvents(rows, err)
 }
 
 // EventsOfDeployment returns a deployment's events after a sequence, in order.
 func (s *Store) EventsOfDeployment(ctx context.Context, deployment string, after int64, limit int) ([]EventRow, error) {
-	rows, err := s.db.Pool.Query(
+	rows, err := s.reads.Query(
 		ctx,
 		selectEvents+` WHERE deployment = $1 AND deployment <> '' AND sequence > $2 ORDER BY sequence LIMIT $3`,
 		deployment,
@@ -97,7 +97,7 @@ func (s *Store) EventsOfDeployment(ctx context.Context, deployment string, after
 // EventEnd returns the position after every event that is visible now.
 func (s *Store) EventEnd(ctx context.Context) (Position, error) {
 	var tx string
-	err := s.db.Pool.QueryRow(ctx, `SELECT pg_snapshot_xmin(pg_current_snapshot())::text`).Scan(&tx)
+	err := s.reads.QueryRow(ctx, `SELECT pg_snapshot_xmin(pg_current_snapshot())::text`).Scan(&tx)
 	if err != nil {
 		return Position{}, fmt.Errorf("find the last event: %w", postgres.Classify(err))
 	}

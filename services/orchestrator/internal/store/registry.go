@@ -36,7 +36,7 @@ func (s *Store) ClusterCreate(ctx context.Context, tx pgx.Tx, name string, now t
 // ClusterCheck returns a problem when there is no such cluster.
 func (s *Store) ClusterCheck(ctx context.Context, name string) error {
 	var found bool
-	if err := s.db.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM clusters WHERE name = $1)`, name).Scan(&found); err != nil {
+	if err := s.reads.QueryRow(ctx, `SELECT EXISTS (SELECT FROM clusters WHERE name = $1)`, name).Scan(&found); err != nil {
 		return fmt.Errorf("get cluster: %w", postgres.Classify(err))
 	}
 	if !found {
@@ -47,7 +47,7 @@ func (s *Store) ClusterCheck(ctx context.Context, name string) error {
 
 // ClusterList returns clusters by name, after a name.
 func (s *Store) ClusterList(ctx context.Context, after string, limit int) ([]Cluster, error) {
-	rows, err := s.db.Pool.Query(ctx, `SELECT name, create_time FROM clusters WHERE name > $1 ORDER BY name LIMIT $2`, after, limit)
+	rows, err := s.reads.Query(ctx, `SELECT name, create_time FROM clusters WHERE name > $1 ORDER BY name LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list clusters: %w", postgres.Classify(err))
 	}
@@ -84,7 +84,7 @@ RETURNING revision`, family, definition, now).Scan(&t.Revision)
 
 // TaskDefinitionGet returns a revision of a family, or the latest for revision 0.
 func (s *Store) TaskDefinitionGet(ctx context.Context, family string, revision int32) (TaskDefinition, error) {
-	rows, err := s.db.Pool.Query(ctx, `
+	rows, err := s.reads.Query(ctx, `
 SELECT family, revision, definition, register_time FROM task_definitions
 WHERE family = $1 AND ($2 = 0 OR revision = $2) ORDER BY revision DESC LIMIT 1`, family, revision)
 	if err != nil {
@@ -106,7 +106,7 @@ WHERE family = $1 AND ($2 = 0 OR revision = $2) ORDER BY revision DESC LIMIT 1`,
 
 // TaskDefinitionList returns task definitions by family and newest first, after a family and revision.
 func (s *Store) TaskDefinitionList(ctx context.Context, family, afterFamily string, afterRevision int32, limit int) ([]TaskDefinition, error) {
-	rows, err := s.db.Pool.Query(ctx, `
+	rows, err := s.reads.Query(ctx, `
 SELECT family, revision, definition, register_time FROM task_definitions
 WHERE ($1 = '' OR family = $1) AND (family > $2 OR (family = $2 AND revision < $3))
 ORDER BY family, revision DESC LIMIT $4`, family, afterFamily, afterRevision, limit)
@@ -134,7 +134,7 @@ func (s *Store) DeploymentConfigCreate(ctx context.Context, tx pgx.Tx, name stri
 
 // DeploymentConfigList returns the custom deployment configurations by name.
 func (s *Store) DeploymentConfigList(ctx context.Context) ([][]byte, error) {
-	rows, err := s.db.Pool.Query(ctx, `SELECT config FROM deployment_configs ORDER BY name LIMIT 1000`)
+	rows, err := s.reads.Query(ctx, `SELECT config FROM deployment_configs ORDER BY name LIMIT 1000`)
 	if err != nil {
 		return nil, fmt.Errorf("list deployment configurations: %w", postgres.Classify(err))
 	}
@@ -148,7 +148,7 @@ func (s *Store) DeploymentConfigList(ctx context.Context) ([][]byte, error) {
 // DeploymentConfigGet returns a custom deployment configuration.
 func (s *Store) DeploymentConfigGet(ctx context.Context, name string) ([]byte, error) {
 	var config []byte
-	err := s.db.Pool.QueryRow(ctx, `SELECT config FROM deployment_configs WHERE name = $1`, name).Scan(&config)
+	err := s.reads.QueryRow(ctx, `SELECT config FROM deployment_configs WHERE name = $1`, name).Scan(&config)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, problem.New(problem.NotFound, "DEPLOYMENT_CONFIGURATION_NOT_FOUND",
 			"there is no deployment configuration %s; ListDeploymentConfigs shows those that exist", name)

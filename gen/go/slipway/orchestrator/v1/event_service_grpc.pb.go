@@ -33,7 +33,8 @@ type EventServiceClient interface {
 	//
 	//	grpcurl -plaintext -d '{"service":"web"}' 127.0.0.1:7001 slipway.orchestrator.v1.EventService/ListEvents
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
-	// WatchEvents streams events as they happen. A stream that broke is resumed with the last resume_token.
+	// WatchEvents streams events as they happen. A stream that broke is resumed with the last resume_token; the response
+	// header slipway-resume-token, sent at once, is that of the stream's beginning.
 	//
 	//	grpcurl -plaintext -d '{"service":"web"}' 127.0.0.1:7001 slipway.orchestrator.v1.EventService/WatchEvents
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
@@ -86,7 +87,8 @@ type EventServiceServer interface {
 	//
 	//	grpcurl -plaintext -d '{"service":"web"}' 127.0.0.1:7001 slipway.orchestrator.v1.EventService/ListEvents
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
-	// WatchEvents streams events as they happen. A stream that broke is resumed with the last resume_token.
+	// WatchEvents streams events as they happen. A stream that broke is resumed with the last resume_token; the response
+	// header slipway-resume-token, sent at once, is that of the stream's beginning.
 	//
 	//	grpcurl -plaintext -d '{"service":"web"}' 127.0.0.1:7001 slipway.orchestrator.v1.EventService/WatchEvents
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
