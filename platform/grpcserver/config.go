@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
+	"strings"
 	"syscall"
-
-	"google.golang.org/grpc/credentials"
 
 	"github.com/slipway-deploy/slipway/platform/problem"
 )
@@ -23,6 +23,8 @@ type Config struct {
 	Token string `flag:"token" env:"SLIPWAY_TOKEN" secret:"true" help:"bearer token that callers must send"`
 	// Insecure allows an address that other machines reach without TLS and a token.
 	Insecure bool `flag:"insecure" env:"SLIPWAY_INSECURE" help:"serve other machines without TLS and token"`
+	// AllowedOrigins are the origins whose pages may call over HTTP; "*" is every one, none is no page.
+	AllowedOrigins []string `flag:"allowed-origins" env:"SLIPWAY_ALLOWED_ORIGINS" help:"origins whose pages may call, such as https://console.example, by commas; * is every one"`
 }
 
 // Validate reports every broken rule at once. An address that other machines can reach needs TLS and a token,
@@ -42,6 +44,11 @@ func (c Config) Validate() error {
 	if err == nil && !c.Insecure && !loopback(host) && (c.TLSCert == "" || c.Token == "") {
 		add("listen", "%s can be reached by other machines: set tls_cert, tls_key and token, or insecure, or listen on 127.0.0.1", c.Addr)
 	}
+	for i, origin := range c.AllowedOrigins {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "") {
+			add(fmt.Sprintf("allowed_origins[%d]", i), "must be scheme://host[:port] or *, but is %q", origin)
+		}
+	}
 	if len(broken) > 0 {
 		return problem.Violated(broken...)
 	}
@@ -56,12 +63,20 @@ func loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-func (c Config) credentials() (credentials.TransportCredentials, error) {
+// listen binds the address, with TLS where a certificate is given.
+func (c Config) listen() (net.Listener, error) {
+	if c.TLSCert == "" {
+		return listen(c.Addr)
+	}
 	cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
 	if err != nil {
 		return nil, fmt.Errorf("load the TLS certificate %s: %w", c.TLSCert, err)
 	}
-	return credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}), nil
+	listener, err := listen(c.Addr)
+	if err != nil {
+		return nil, err
+	}
+	return withTLS(listener, cert), nil
 }
 
 func listen(addr string) (net.Listener, error) {

@@ -1,6 +1,7 @@
 // Package grpcserver is a gRPC server as every Slipway service runs it: reflection (v1, v1alpha), health, request
 // validation (protovalidate), problems as statuses, panics caught, calls logged and measured, an optional bearer
-// token and TLS. It knows no service.
+// token and TLS, and on the same port the same methods for those who speak Connect, gRPC-Web or JSON over HTTP/1.1 (package
+// edge). It knows no service.
 package grpcserver
 
 import (
@@ -9,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
@@ -33,8 +33,10 @@ const (
 // Server is one listener with one set of services. Register all, then Start.
 type Server struct {
 	log      *slog.Logger
-	listener net.Listener
+	listener *split
 	grpc     *grpc.Server
+	http     httpSide
+	origins  []string
 	health   *health.Server
 	token    *[sha256.Size]byte // hash of the wanted token; nil for none
 	validate protovalidate.Validator
@@ -70,18 +72,12 @@ func New(log *slog.Logger, cfg Config) (*Server, error) {
 		sum := sha256.Sum256([]byte(cfg.Token))
 		s.token = &sum
 	}
-	options := s.options()
-	if cfg.TLSCert != "" {
-		creds, err := cfg.credentials()
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, grpc.Creds(creds))
-	}
-	if s.listener, err = listen(cfg.Addr); err != nil {
+	listener, err := cfg.listen()
+	if err != nil {
 		return nil, err
 	}
-	s.grpc = grpc.NewServer(options...)
+	s.listener, s.origins = newSplit(listener), cfg.AllowedOrigins
+	s.grpc = grpc.NewServer(s.options()...)
 	healthgrpc.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus("", healthgrpc.HealthCheckResponse_NOT_SERVING)
 	return s, nil
@@ -124,9 +120,11 @@ func (s *Server) Start() {
 	}
 	s.health.SetServingStatus("", healthgrpc.HealthCheckResponse_SERVING)
 	reflection.Register(s.grpc)
+	go s.listener.run()
+	s.startHTTP()
 	go func() {
 		defer close(s.served)
-		if err := s.grpc.Serve(s.listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		if err := s.grpc.Serve(s.listener.grpc); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			s.log.Error("gRPC server ended", "addr", s.Addr(), "error", err)
 		}
 	}()
@@ -160,9 +158,11 @@ func (s *Server) Stop(ctx context.Context) {
 			s.grpc.Stop()
 			return
 		}
+		_ = s.listener.Close()
 		graceful := make(chan struct{})
 		go func() {
 			defer close(graceful)
+			s.http.stop(ctx)
 			s.grpc.GracefulStop()
 		}()
 		select {
