@@ -8,6 +8,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 GO       ?= go
+NPM      ?= npm
 BUF      := $(GO) tool -modfile=tools/go.mod buf
 GOLANGCI := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 
@@ -15,6 +16,8 @@ GOLANGCI := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 GOBUILD  := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(shell git rev-parse --quiet --verify HEAD >/dev/null 2>&1 && echo true || echo false) -ldflags '-s -w'
 # A service is a folder of services/ with a main.go.
 SERVICES := $(patsubst services/%/main.go,%,$(wildcard services/*/main.go))
+
+NODE_MODULES := gen/ts/node_modules/.package-lock.json
 
 # What `make test` and `make race` run; e.g. `make test PKG=./services/hooks/... ARGS='-run Retry -v'`.
 PKG  ?= ./...
@@ -26,7 +29,7 @@ BASE ?= $(shell git rev-parse --quiet --verify --abbrev-ref main 2>/dev/null || 
 
 .PHONY: help
 help: ## Print every target
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Build and run
 
@@ -69,11 +72,25 @@ demo-compose: ## Play the four stories on what `make up` started, as containers
 deps: ## Install what is missing here (PostgreSQL programs), or say what to install
 	@scripts/install-deps
 
+.PHONY: deps-ts
+deps-ts: ## Install Node and npm if missing, or say what to install: only gen/ts needs them
+	@scripts/install-node
+
+# Tests that need an engine say so and are skipped without one; with SLIPWAY_REQUIRE_DOCKER set they fail.
+.PHONY: deps-docker
+deps-docker: ## Install and start Docker if missing, or say what to install
+	@scripts/install-docker || test -z "$${SLIPWAY_REQUIRE_DOCKER:-}"
+
 ##@ Test
 
 .PHONY: test
-test: deps ## Run every test: PKG=./services/hooks/... and ARGS='-run X' narrow it
+test: deps deps-docker ## Run every test: PKG=./services/hooks/... and ARGS='-run X' narrow it
+ifeq ($(PKG),./...)
+	$(GO) test -timeout 15m $(ARGS) $$($(GO) list ./... | grep -v /test/integration$$)
+	$(GO) test -timeout 15m $(ARGS) ./test/integration # alone: it is a machine full of containers
+else
 	$(GO) test -timeout 15m $(ARGS) $(PKG)
+endif
 
 .PHONY: race
 race: deps ## Run the packages where goroutines share memory under the race detector
@@ -83,11 +100,24 @@ race: deps ## Run the packages where goroutines share memory under the race dete
 bench: deps ## Run the benchmarks: BENCH=Name narrows it (HAProxy, if installed, is a peer in them)
 	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -timeout 60m $(ARGS) ./bench/...
 
+.PHONY: test-ts
+test-ts: deps build $(NODE_MODULES) ## Build the TypeScript client and run its tests against bin/slipway dev
+	$(NPM) --prefix gen/ts test
+
 ##@ Generate and check
 
 .PHONY: generate
 generate: ## Generate gen/go from proto/
 	$(BUF) generate
+
+.PHONY: generate-ts
+generate-ts: $(NODE_MODULES) ## Generate gen/ts/src/gen, the TypeScript client's part that comes from proto/
+	$(BUF) generate --template buf.gen.ts.yaml
+
+# What npm installed there, as npm notes it.
+$(NODE_MODULES): gen/ts/package-lock.json | deps-ts
+	$(NPM) --prefix gen/ts ci --loglevel=error
+	@touch $@
 
 .PHONY: vendor-proto
 vendor-proto: ## Copy third_party/proto from the module that publishes it
@@ -132,6 +162,13 @@ verify-generate: ## Fail if gen/ or third_party/proto is not what their sources 
 	diff -r --exclude=README.md third_party/proto bin/verify/proto
 	@rm -rf bin/verify
 
+.PHONY: verify-generate-ts
+verify-generate-ts: $(NODE_MODULES) ## Fail if gen/ts/src/gen is not what proto/ gives
+	@rm -rf bin/verify-ts
+	$(BUF) generate --template buf.gen.ts.yaml --output bin/verify-ts
+	diff -r gen/ts/src/gen bin/verify-ts/gen/ts/src/gen
+	@rm -rf bin/verify-ts
+
 .PHONY: verify-tidy
 verify-tidy: ## Fail if go mod tidy would change a go.mod or go.sum
 	$(GO) mod tidy -diff
@@ -140,4 +177,4 @@ verify-tidy: ## Fail if go mod tidy would change a go.mod or go.sum
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin gen/ts/dist gen/ts/build gen/ts/node_modules

@@ -124,7 +124,7 @@ func (s *Server) Start() {
 	s.startHTTP()
 	go func() {
 		defer close(s.served)
-		if err := s.grpc.Serve(s.listener.grpc); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		if err := s.grpc.Serve(s.listener.grpc); err != nil && !errors.Is(err, grpc.ErrServerStopped) && !s.isStopping() {
 			s.log.Error("gRPC server ended", "addr", s.Addr(), "error", err)
 		}
 	}()
