@@ -16,7 +16,7 @@ const (
 // committer groups the saves of many services into one transaction: while one is on its way to the disk, the next ones
 // gather. Persisted transitions per second so grow with load instead of stopping at the disk's commit rate.
 type committer struct {
-	store *store.Store
+	store Store
 	queue chan commit
 }
 
@@ -25,7 +25,7 @@ type commit struct {
 	done   chan error
 }
 
-func newCommitter(s *store.Store) *committer {
+func newCommitter(s Store) *committer {
 	return &committer{store: s, queue: make(chan commit, commitBatch)}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
@@ -14,11 +15,26 @@ import (
 
 const callTimeout = 5 * time.Second
 
-// world is what a worker has brought about, so that it does not ask for it again. It may be forgotten at any time.
+// world is what a worker has brought about, so that it does not ask for it again.
 type world struct {
 	routes           *traffic.Routes
 	routesGeneration int64
-	taskSets         map[string][]string // tasks by task set
+	taskSets         map[string]told // by task set
+}
+
+// told is what the runtime was told of a task set. tasks means nothing unless it stands.
+type told struct {
+	stands bool
+	tasks  []string
+}
+
+// forget is for when somebody else may have been at work: everything is asked for again. The task sets that there were are
+// still known, so that those that are to go are deleted.
+func (w *world) forget() {
+	w.routes = nil
+	for id := range w.taskSets {
+		w.taskSets[id] = told{}
+	}
 }
 
 // converge brings the world to what is desired: routes first, for traffic is what users see. Every write is idempotent
@@ -34,9 +50,13 @@ func (w *worker) converge(ctx context.Context, service rollout.Service, d rollou
 		w.convergeHooks(ctx, service, d),
 	)
 	w.engine.facts.change(func() {
-		delete(w.engine.facts.trouble, service.Key())
-		if err != nil {
-			w.engine.facts.trouble[service.Key()] = err.Error()
+		trouble := w.engine.facts.trouble
+		switch {
+		case err != nil:
+			trouble[service.Key()] = err.Error()
+		case trouble[service.Key()] != "":
+			delete(trouble, service.Key())
+			w.wake() // to decide without it
 		}
 	})
 	return err
@@ -89,20 +109,20 @@ func routesOf(service rollout.Service, r rollout.Routes) traffic.Routes {
 
 func (w *worker) convergeTaskSets(ctx context.Context, service rollout.Service, d rollout.Desired) error {
 	if w.world.taskSets == nil {
-		w.world.taskSets = map[string][]string{}
+		w.world.taskSets = map[string]told{}
 	}
 	var errs []error
 	wanted := map[string]bool{}
 	for _, set := range d.TaskSets {
 		wanted[set.ID] = true
-		if have, told := w.world.taskSets[set.ID]; told && reflect.DeepEqual(have, set.Tasks) {
+		if have := w.world.taskSets[set.ID]; have.stands && slices.Equal(have.tasks, set.Tasks) {
 			continue
 		}
 		if err := w.ensure(ctx, service, d.Generation, set); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		w.world.taskSets[set.ID] = set.Tasks
+		w.world.taskSets[set.ID] = told{stands: true, tasks: set.Tasks}
 	}
 	for id := range w.existingSets(service.Key()) {
 		if wanted[id] {
@@ -110,6 +130,7 @@ func (w *worker) convergeTaskSets(ctx context.Context, service rollout.Service, 
 		}
 		if err := w.engine.Runtime.DeleteTaskSet(ctx, d.Generation, service.Key(), id); err != nil {
 			errs = append(errs, err)
+			continue
 		}
 		delete(w.world.taskSets, id)
 	}

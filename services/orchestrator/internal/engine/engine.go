@@ -149,11 +149,11 @@ func (e *Engine) wakeAll() {
 	}
 }
 
-// letGo ends a worker that has nothing to do any more, unless somebody asked for a reload in the meantime.
+// letGo ends a worker that has nothing to do any more, unless it was woken in the meantime.
 func (e *Engine) letGo(w *worker) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if w.reload.Load() {
+	if w.reload.Load() || len(w.woken) > 0 {
 		return false
 	}
 	delete(e.workers, w.key)

@@ -94,6 +94,11 @@ func (e *Engine) trafficSaid(u traffic.Update) {
 		}
 	})
 	e.woken(u.Snapshot, services)
+	if u.Snapshot {
+		for service := range services {
+			e.workOn(parseKey(service)) // one that is deleted may have left its routes
+		}
+	}
 }
 
 func (e *Engine) woken(all bool, services map[string]bool) {

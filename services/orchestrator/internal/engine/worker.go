@@ -127,17 +127,10 @@ func (w *worker) carryOut(ctx context.Context, d rollout.Decision) error {
 	return w.converge(ctx, d.Next.Service, d.Desired)
 }
 
-// ended reports whether the service is deleted and nothing of it is left, or was never there. What the data plane has of it
-// is known only while the data plane can be seen.
+// ended reports whether the service is deleted, or was never there. When it left routes in a data plane that cannot be
+// seen, the data plane's next snapshot brings the worker back.
 func (w *worker) ended(err error) bool {
-	if err != nil || w.state.Service.Phase != rollout.Inactive {
-		return errors.Is(err, errNoService)
-	}
-	f := w.engine.facts
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	_, routed := f.applied.by[w.state.Service.Key()]
-	return w.state.Service.Spec.LoadBalancer == nil || f.applied.known && !routed
+	return errors.Is(err, errNoService) || err == nil && w.state.Service.Phase == rollout.Inactive
 }
 
 func (w *worker) load(ctx context.Context) error {
