@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/slipway-deploy/slipway/platform/problem"
 )
@@ -43,6 +45,10 @@ func (s *Server) Check(m any) error {
 	if !ok {
 		return nil
 	}
+	var broken nuls
+	if broken.message("", msg.ProtoReflect()); len(broken) > 0 {
+		return problem.Violated(broken...)
+	}
 	err := s.validate.Validate(msg)
 	if err == nil {
 		return nil
@@ -58,6 +64,45 @@ func (s *Server) Check(m any) error {
 		})
 	}
 	return problem.Violated(violations...)
+}
+
+// nuls collects every text with a NUL in it: PostgreSQL takes none.
+type nuls []problem.Violation
+
+func (n *nuls) message(path string, m protoreflect.Message) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		at := path + string(f.Name())
+		switch {
+		case f.IsList():
+			for i := range v.List().Len() {
+				n.value(fmt.Sprintf("%s[%d]", at, i), f, v.List().Get(i))
+			}
+		case f.IsMap():
+			v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+				n.text(at, k.String())
+				n.value(fmt.Sprintf("%s[%q]", at, k.String()), f.MapValue(), v)
+				return true
+			})
+		default:
+			n.value(at, f, v)
+		}
+		return true
+	})
+}
+
+func (n *nuls) value(path string, f protoreflect.FieldDescriptor, v protoreflect.Value) {
+	switch f.Kind() {
+	case protoreflect.StringKind:
+		n.text(path, v.String())
+	case protoreflect.MessageKind:
+		n.message(path+".", v.Message())
+	}
+}
+
+func (n *nuls) text(path, text string) {
+	if strings.ContainsRune(text, 0) {
+		*n = append(*n, problem.Violation{Field: path, Rule: "must not contain the character U+0000"})
+	}
 }
 
 func ruleOf(v *protovalidate.Violation) string {

@@ -39,6 +39,9 @@ func Decode(token string, into any) error {
 	if err != nil {
 		return refused.Wrap(err)
 	}
+	if bytes.Contains(data, []byte(`\u0000`)) {
+		return refused // what a database does not take is in no token that Encode made of what it holds
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {

@@ -36,9 +36,6 @@ func (s *Server) RegisterTargets(ctx context.Context, req *healthcheckpb.Registe
 
 // targets is the request's targets, or every rule that they break.
 func (s *Server) targets(req *healthcheckpb.RegisterTargetsRequest) ([]store.Target, error) {
-	if err := printable("target_group", req.GetTargetGroup(), "service", req.GetService()); err != nil {
-		return nil, err
-	}
 	var targets []store.Target
 	var broken []problem.Violation
 	seen := map[string]bool{}
@@ -49,9 +46,6 @@ func (s *Server) targets(req *healthcheckpb.RegisterTargetsRequest) ([]store.Tar
 			broken = append(broken, problem.Violation{Field: field + "id", Rule: fmt.Sprintf("%q comes twice", t.GetId())})
 		}
 		seen[t.GetId()] = true
-		if rule := brokenText(t.GetId()); rule != "" {
-			broken = append(broken, problem.Violation{Field: field + "id", Rule: rule})
-		}
 		if rule := brokenAddress(t.GetAddress()); rule != "" {
 			broken = append(broken, problem.Violation{Field: field + "address", Rule: rule})
 		}
@@ -74,14 +68,6 @@ func (s *Server) enter(ctx context.Context, tx pgx.Tx, group, service string, ge
 
 // DeregisterTargets ends the checks of a service's targets: at once, or they drain for the group's deregistration delay first.
 func (s *Server) DeregisterTargets(ctx context.Context, req *healthcheckpb.DeregisterTargetsRequest) (*healthcheckpb.DeregisterTargetsResponse, error) {
-	if err := printable("target_group", req.GetTargetGroup(), "service", req.GetService()); err != nil {
-		return nil, err
-	}
-	for i, id := range req.GetTargetIds() {
-		if err := printable(fmt.Sprintf("target_ids[%d]", i), id); err != nil {
-			return nil, err
-		}
-	}
 	deregister := func(tx pgx.Tx) (*healthcheckpb.DeregisterTargetsResponse, func(), error) {
 		group, err := s.enter(ctx, tx, req.GetTargetGroup(), req.GetService(), req.GetGeneration())
 		if err != nil {
@@ -109,9 +95,6 @@ func (s *Server) deregister(ctx context.Context, tx pgx.Tx, req *healthcheckpb.D
 func (s *Server) DescribeTargetHealth(
 	ctx context.Context, req *healthcheckpb.DescribeTargetHealthRequest,
 ) (*healthcheckpb.DescribeTargetHealthResponse, error) {
-	if err := printable("target_group", req.GetTargetGroup()); err != nil {
-		return nil, err
-	}
 	if _, err := s.Store.GroupGet(ctx, req.GetTargetGroup()); err != nil {
 		return nil, err
 	}
@@ -138,10 +121,6 @@ func (s *Server) DescribeTargetHealth(
 
 // SetCustomHealth takes a report of a target's health. It is saved before the answer.
 func (s *Server) SetCustomHealth(ctx context.Context, req *healthcheckpb.SetCustomHealthRequest) (*healthcheckpb.SetCustomHealthResponse, error) {
-	err := printable("target_group", req.GetTargetGroup(), "target_id", req.GetTargetId(), "description", req.GetDescription(), "service", req.GetService())
-	if err != nil {
-		return nil, err
-	}
 	report := func(tx pgx.Tx) (*healthcheckpb.SetCustomHealthResponse, func(), error) {
 		group, err := s.enter(ctx, tx, req.GetTargetGroup(), req.GetService(), req.GetGeneration())
 		if err != nil {

@@ -26,7 +26,10 @@ func (s *Service) anyFrozen() bool {
 }
 
 func (r *run) tellSteady() {
-	steady, up := r.obs.Runtime.Known && len(r.Service.TaskSets) > 0, 0
+	if !r.obs.Runtime.Known {
+		return // what was known last stands, so that a restart tells nothing twice
+	}
+	steady, up := len(r.Service.TaskSets) > 0, 0
 	for i := range r.Service.TaskSets {
 		set := &r.Service.TaskSets[i]
 		live, healthy, _ := set.live()
