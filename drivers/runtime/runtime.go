@@ -111,7 +111,7 @@ type Task struct {
 	Service string
 	State   TaskState
 	Health  Health
-	// Endpoints say where the ports of the task are reached; known from the start.
+	// Endpoints say where the ports of the task are reached; known when it is RUNNING at the latest.
 	Endpoints []Endpoint
 	// StartTime is when the task was accepted, RunningTime when all its containers had started, StopTime when the
 	// last of them was gone. Zero means absent.

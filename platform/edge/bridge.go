@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"connectrpc.com/connect"
 	"google.golang.org/grpc"
@@ -26,7 +25,7 @@ type bridge struct {
 func (b *bridge) unary(ctx context.Context, req *connect.Request[frame]) (*connect.Response[frame], error) {
 	var header, trailer metadata.MD
 	answer := &frame{descriptor: b.method.Output()}
-	err := b.conn.Invoke(outgoing(ctx, req.Header()), b.procedure, &req.Msg.bytes, &answer.bytes,
+	err := b.conn.Invoke(outgoing(ctx, req.Header(), req.Peer()), b.procedure, &req.Msg.bytes, &answer.bytes,
 		grpc.ForceCodecV2(rawCodec{}), grpc.Header(&header), grpc.Trailer(&trailer))
 	if err != nil {
 		return nil, connectError(err, trailer)
@@ -37,12 +36,12 @@ func (b *bridge) unary(ctx context.Context, req *connect.Request[frame]) (*conne
 	return resp, nil
 }
 
-func (b *bridge) stream(ctx context.Context, req *connect.Request[frame], out *connect.ServerStream[frame]) error {
+func (b *bridge) serverStream(ctx context.Context, req *connect.Request[frame], out *connect.ServerStream[frame]) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	in, err := b.conn.NewStream(outgoing(ctx, req.Header()), &grpc.StreamDesc{ServerStreams: true}, b.procedure, grpc.ForceCodecV2(rawCodec{}))
+	in, err := b.open(ctx, req.Header(), req.Peer())
 	if err != nil {
-		return connectError(err, nil)
+		return err
 	}
 	if err := in.SendMsg(&req.Msg.bytes); err != nil && !errors.Is(err, io.EOF) { // with EOF, RecvMsg has the reason
 		return connectError(err, nil)
@@ -50,6 +49,53 @@ func (b *bridge) stream(ctx context.Context, req *connect.Request[frame], out *c
 	if err := in.CloseSend(); err != nil {
 		return connectError(err, nil)
 	}
+	return b.answer(in, out)
+}
+
+// bidiStream is there for clients that speak gRPC over HTTP/2 and offer http/1.1 too; reflection is such a stream.
+func (b *bridge) bidiStream(ctx context.Context, both *connect.BidiStream[frame, frame]) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in, err := b.open(ctx, both.RequestHeader(), both.Peer())
+	if err != nil {
+		return err
+	}
+	go func() { // ends with the request's body, at the latest when this method has returned
+		for {
+			msg, err := both.Receive()
+			if errors.Is(err, io.EOF) {
+				_ = in.CloseSend()
+				return
+			}
+			if err != nil {
+				cancel()
+				return
+			}
+			if in.SendMsg(&msg.bytes) != nil { // RecvMsg has the reason
+				return
+			}
+		}
+	}()
+	return b.answer(in, both)
+}
+
+func (b *bridge) open(ctx context.Context, header http.Header, from connect.Peer) (grpc.ClientStream, error) {
+	in, err := b.conn.NewStream(outgoing(ctx, header, from), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, b.procedure,
+		grpc.ForceCodecV2(rawCodec{}))
+	if err != nil {
+		return nil, connectError(err, nil)
+	}
+	return in, nil
+}
+
+// answers is the way back of a stream.
+type answers interface {
+	ResponseHeader() http.Header
+	ResponseTrailer() http.Header
+	Send(*frame) error
+}
+
+func (b *bridge) answer(in grpc.ClientStream, out answers) error {
 	header, err := in.Header()
 	if err == nil {
 		toHTTP(out.ResponseHeader(), header)
@@ -93,57 +139,6 @@ func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	*b = data.Materialize()
 	return nil
-}
-
-// private are headers of HTTP and of the protocols themselves: they say nothing to a method.
-func private(name string) bool {
-	for _, prefix := range []string{"connect-", "grpc-", "content-", "accept", "sec-", "access-control-", "proxy-", "x-grpc-web"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	switch name {
-	case "connection", "host", "keep-alive", "origin", "referer", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-user-agent", "cookie":
-		return true
-	}
-	return false
-}
-
-// outgoing is the context of a call with the client's headers as its metadata.
-func outgoing(ctx context.Context, header http.Header) context.Context {
-	md := metadata.MD{}
-	for name, values := range header {
-		name = strings.ToLower(name)
-		if private(name) {
-			continue
-		}
-		for _, value := range values {
-			if strings.HasSuffix(name, "-bin") {
-				decoded, err := connect.DecodeBinaryHeader(value)
-				if err != nil {
-					continue
-				}
-				value = string(decoded)
-			}
-			md.Append(name, value)
-		}
-	}
-	return metadata.NewOutgoingContext(ctx, md)
-}
-
-// toHTTP copies what the method said beside its answer.
-func toHTTP(to http.Header, md metadata.MD) {
-	for name, values := range md {
-		if private(name) || strings.HasPrefix(name, ":") {
-			continue
-		}
-		for _, value := range values {
-			if strings.HasSuffix(name, "-bin") {
-				value = connect.EncodeBinaryHeader([]byte(value))
-			}
-			to.Add(name, value)
-		}
-	}
 }
 
 // connectError is the method's error with its details.

@@ -64,19 +64,20 @@ func loopback(host string) bool {
 }
 
 // listen binds the address, with TLS where a certificate is given.
-func (c Config) listen() (net.Listener, error) {
-	if c.TLSCert == "" {
-		return listen(c.Addr)
-	}
-	cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("load the TLS certificate %s: %w", c.TLSCert, err)
+func (c Config) listen() (*split, error) {
+	var secure *tls.Config
+	if c.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("load the TLS certificate %s: %w", c.TLSCert, err)
+		}
+		secure = tlsConfig(cert)
 	}
 	listener, err := listen(c.Addr)
 	if err != nil {
 		return nil, err
 	}
-	return withTLS(listener, cert), nil
+	return newSplit(listener, secure), nil
 }
 
 func listen(addr string) (net.Listener, error) {

@@ -49,6 +49,13 @@ func certificate(t *testing.T) (certFile, keyFile string, trusts *tls.Config) {
 	return certFile, keyFile, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 }
 
+// priorKnowledge speaks HTTP/2 in plaintext, as gRPC clients do.
+func priorKnowledge() *http.Client {
+	transport := &http.Transport{Protocols: &http.Protocols{}}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	return &http.Client{Transport: transport}
+}
+
 // web is the calls of one protocol.
 type web struct {
 	apply *connect.Client[trafficpb.ApplyRoutesRequest, trafficpb.ApplyRoutesResponse]
@@ -86,10 +93,15 @@ func TestThePortSpeaksConnectGRPCWebAndJSON(t *testing.T) {
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: trusts, ForceAttemptHTTP2: true}}
 		for protocol, options := range map[string][]connect.ClientOption{
 			"connect": nil, "connect, JSON": {connect.WithProtoJSON()}, "gRPC-Web": {connect.WithGRPCWeb()}, "gRPC-Web, JSON": {connect.WithGRPCWeb(), connect.WithProtoJSON()},
+			"gRPC": {connect.WithGRPC()}, "gRPC, JSON": {connect.WithGRPC(), connect.WithProtoJSON()},
 		} {
+			over := client
+			if scheme == "http" && protocol == "gRPC" {
+				over = priorKnowledge()
+			}
 			t.Run(scheme+" "+protocol, func(t *testing.T) {
 				t.Parallel()
-				speaks(t, webClient(client, scheme+"://"+b.server.Addr(), options...))
+				speaks(t, webClient(over, scheme+"://"+b.server.Addr(), options...))
 			})
 		}
 	}
@@ -203,8 +215,9 @@ func TestWhatCurlSends(t *testing.T) {
 		"an unknown field":     {http.MethodPost, apply, `{"generatoin":1}`, asJSON, 400, `generatoin`},
 		"no JSON":              {http.MethodPost, apply, ``, asJSON, 400, "empty body"},
 		"another content type": {http.MethodPost, apply, `{}`, "text/plain", 415, ""},
-		"GET of a method":      {http.MethodGet, apply, ``, "", 405, ""},
-		"an unknown path":      {http.MethodGet, "/", ``, "", 404, "POST JSON to /package.Service/Method"},
+		"GET of a method":      {http.MethodGet, apply, ``, "", 405, "called with POST"},
+		"a stream":             {http.MethodPost, "/slipway.traffic.v1.TrafficService/WatchRoutes", `{}`, asJSON, 415, "is a stream"},
+		"an unknown path":      {http.MethodGet, "/", ``, "", 404, trafficService},
 		"health":               {http.MethodGet, "/healthz", ``, "", 200, `{"status":"SERVING"}`},
 		"health by the method": {http.MethodPost, "/grpc.health.v1.Health/Check", `{}`, asJSON, 200, `"SERVING"`},
 	} {

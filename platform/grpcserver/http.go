@@ -18,12 +18,13 @@ import (
 
 const (
 	pipeBuffer    = 1 << 20 // bytes between the HTTP side and the gRPC server
+	pipeNetwork   = "bufconn"
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
 )
 
-// httpSide serves HTTP/1.1 by calling the gRPC server in the same process.
+// httpSide serves HTTP/1.1, and with TLS HTTP/2 too, by calling the gRPC server in the same process.
 type httpSide struct {
 	server *http.Server
 	pipe   *bufconn.Listener
@@ -41,6 +42,7 @@ func (s *Server) startHTTP() {
 		handler, err = edge.Handler(s.grpc.GetServiceInfo(), conn, edge.Config{AllowedOrigins: s.origins, MaxBytes: maxMessage, Serving: s.serving})
 		s.http = httpSide{pipe: pipe, conn: conn, server: &http.Server{
 			Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+			HTTP2:    &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 			ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}}
 	}

@@ -8,8 +8,11 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"github.com/slipway-deploy/slipway/platform/edge"
 )
 
 func (s *Server) logUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -39,13 +42,28 @@ func (s *Server) logCall(ctx context.Context, method string, began time.Time, er
 	attrs := []slog.Attr{
 		slog.String("method", method), slog.String("code", st.Code().String()), slog.Duration("took", time.Since(began)),
 	}
-	if p, ok := peer.FromContext(ctx); ok {
-		attrs = append(attrs, slog.String("peer", p.Addr.String()))
+	if addr := callerOf(ctx); addr != "" {
+		attrs = append(attrs, slog.String("peer", addr))
 	}
 	if st.Code() != codes.OK {
 		attrs = append(attrs, slog.String("error", st.Message()))
 	}
 	s.log.LogAttrs(ctx, level, "call", attrs...)
+}
+
+// callerOf is the address that the call came from. A call over HTTP comes through the pipe, and package edge says from where;
+// others cannot say so.
+func callerOf(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	if p.Addr.Network() == pipeNetwork {
+		if hops := metadata.ValueFromIncomingContext(ctx, edge.Caller); len(hops) > 0 {
+			return hops[len(hops)-1]
+		}
+	}
+	return p.Addr.String()
 }
 
 func levelOf(code codes.Code) slog.Level {

@@ -1,6 +1,6 @@
 // Package grpcserver is a gRPC server as every Slipway service runs it: reflection (v1, v1alpha), health, request
 // validation (protovalidate), problems as statuses, panics caught, calls logged and measured, an optional bearer
-// token and TLS, and on the same port the same methods for those who speak Connect, gRPC-Web or JSON over HTTP/1.1 (package
+// token and TLS, and on the same port the same methods for those who speak Connect, gRPC-Web or JSON over HTTP (package
 // edge). It knows no service.
 package grpcserver
 
@@ -76,7 +76,7 @@ func New(log *slog.Logger, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.listener, s.origins = newSplit(listener), cfg.AllowedOrigins
+	s.listener, s.origins = listener, cfg.AllowedOrigins
 	s.grpc = grpc.NewServer(s.options()...)
 	healthgrpc.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus("", healthgrpc.HealthCheckResponse_NOT_SERVING)
@@ -162,8 +162,10 @@ func (s *Server) Stop(ctx context.Context) {
 		graceful := make(chan struct{})
 		go func() {
 			defer close(graceful)
-			s.http.stop(ctx)
-			s.grpc.GracefulStop()
+			var both sync.WaitGroup
+			both.Go(func() { s.http.stop(ctx) })
+			both.Go(s.grpc.GracefulStop)
+			both.Wait()
 		}()
 		select {
 		case <-graceful:

@@ -3,6 +3,7 @@ package grpcserver_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -259,5 +260,20 @@ func TestOtherMachinesNeedTLSAndAToken(t *testing.T) {
 	err := grpcserver.Config{Addr: "nonsense", TLSCert: "c.pem"}.Validate()
 	if p := problem.As(err); !errors.Is(err, problem.InvalidArgument) || len(p.Violations) != 2 {
 		t.Errorf("two broken rules: %v, want both", err)
+	}
+}
+
+func TestATextWithNULIsRefusedByItsField(t *testing.T) {
+	t.Parallel()
+	b := setup(t, &traffic{}, grpcserver.Config{})
+	for field, req := range map[string]*trafficpb.ApplyRoutesRequest{
+		"routes.service":               {Routes: &trafficpb.Routes{Service: "a\x00"}},
+		"routes.target_groups[1].name": {Routes: &trafficpb.Routes{Service: "a", TargetGroups: []*trafficpb.TargetGroup{{Name: "a"}, {Name: "\x00"}}}},
+		"routes.listeners[0].address":  {Routes: &trafficpb.Routes{Service: "a", Listeners: []*trafficpb.Listener{{Address: "x\x00:1"}}}},
+	} {
+		_, err := b.client.ApplyRoutes(t.Context(), req)
+		if !strings.Contains(fmt.Sprint(err), field+": must not contain the character U+0000") {
+			t.Errorf("%s: %v", field, err)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"slices"
 	"sync"
 	"time"
 )
@@ -17,15 +16,16 @@ const (
 	acceptRetry = 50 * time.Millisecond
 )
 
-// split gives the connections of one listener to two servers: those that begin with HTTP/2's preface to gRPC, all others to
-// HTTP/1.1.
+// split gives the connections of one listener to two servers: those of gRPC clients to gRPC, all others to HTTP. In plaintext
+// HTTP/2's preface tells gRPC clients, with TLS what they offer.
 type split struct {
 	net.Listener
+	tls        *tls.Config // nil for plaintext
 	grpc, http *queue
 }
 
-func newSplit(l net.Listener) *split {
-	return &split{Listener: l, grpc: newQueue(l), http: newQueue(l)}
+func newSplit(l net.Listener, config *tls.Config) *split {
+	return &split{Listener: l, tls: config, grpc: newQueue(l), http: newQueue(l)}
 }
 
 // run accepts until the listener is closed.
@@ -45,24 +45,50 @@ func (s *split) run() {
 	}
 }
 
-// sort reads as much of a connection as tells what it speaks.
+// sort reads as much of a connection as tells whose it is.
 func (s *split) sort(conn net.Conn) {
-	_ = conn.SetReadDeadline(time.Now().Add(firstBytes))
+	_ = conn.SetDeadline(time.Now().Add(firstBytes))
+	conn, to := s.choose(conn)
+	if conn == nil {
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	to.put(conn)
+}
+
+// choose returns no connection when it closed it.
+func (s *split) choose(conn net.Conn) (net.Conn, *queue) {
+	if s.tls == nil {
+		return s.byPreface(conn)
+	}
+	secure, client := shakeHands(conn, s.tls)
+	switch client {
+	case clientGRPC:
+		return secure, s.grpc
+	case clientHTTP:
+		return secure, s.http
+	case clientUnknown:
+		return s.byPreface(secure)
+	}
+	_ = conn.Close()
+	return nil, nil
+}
+
+func (s *split) byPreface(conn net.Conn) (net.Conn, *queue) {
 	seen := make([]byte, 0, len(preface))
 	for len(seen) < len(preface) && string(seen) == preface[:len(seen)] {
 		n, err := conn.Read(seen[len(seen):cap(seen)])
 		seen = seen[:len(seen)+n]
 		if err != nil {
 			_ = conn.Close()
-			return
+			return nil, nil
 		}
 	}
-	_ = conn.SetReadDeadline(time.Time{})
 	to := s.http
 	if string(seen) == preface {
 		to = s.grpc
 	}
-	to.put(&seenConn{Conn: conn, seen: seen})
+	return &seenConn{Conn: conn, seen: seen}, to
 }
 
 // seenConn is a connection of which the first bytes were read already.
@@ -115,18 +141,3 @@ func (q *queue) Close() error {
 }
 
 func (q *queue) Addr() net.Addr { return q.addr }
-
-// withTLS lets clients that can speak HTTP/1.1 do so, and gRPC clients, which offer h2 alone, HTTP/2: browsers offer both, and a
-// connection that begins with HTTP/2 would be taken for gRPC.
-func withTLS(l net.Listener, cert tls.Certificate) net.Listener {
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	both := config.Clone()
-	both.NextProtos = []string{"http/1.1"}
-	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if slices.Contains(hello.SupportedProtos, "http/1.1") {
-			return both, nil
-		}
-		return nil, nil //nolint:nilnil // that is how it says: the configuration as it is
-	}
-	return tls.NewListener(l, config)
-}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
@@ -12,14 +14,16 @@ import (
 	"github.com/slipway-deploy/slipway/drivers/runtime"
 )
 
+var (
+	errMayHaveRun = errors.New("it is gone since the orchestrator was restarted, and may have run")
+	errUnwanted   = errors.New("its name was no longer listed before it started")
+)
+
 // begin makes and starts the task's containers, each at most once. An error means to try again; what cannot succeed makes the
 // task STOPPED.
 func (k *keeper) begin(ctx context.Context) error {
-	if !k.wanted() && !k.rec.Begun {
-		k.set(func(r *record) {
-			r.end(runtime.ServiceSchedulerInitiated, "its name was no longer listed before it started", nil, now())
-		})
-		return nil
+	if !k.wanted() {
+		return k.giveUp(ctx)
 	}
 	if !k.rec.Begun {
 		k.replace()
@@ -30,6 +34,12 @@ func (k *keeper) begin(ctx context.Context) error {
 		return nil
 	}
 	images, err := k.images(ctx, e)
+	if err == nil && !k.rec.Begun && !k.wanted() {
+		err = errUnwanted // pulling may have taken minutes
+	}
+	if errors.Is(err, errUnwanted) {
+		return k.giveUp(ctx)
+	}
 	if err != nil {
 		return k.failUnlessAway(ctx, err.Error(), err)
 	}
@@ -39,14 +49,14 @@ func (k *keeper) begin(ctx context.Context) error {
 			return err // nothing is made before it is written down
 		}
 	}
-	for i, c := range k.rec.Containers {
+	for _, i := range k.rec.inOrder() {
 		if err := k.create(ctx, e, i, images[i]); err != nil {
-			return k.failUnlessAway(ctx, e.sentence(c.Name, err), err)
+			return k.failUnlessAway(ctx, sentence(k.containers[i], e.Name, err), err)
 		}
 	}
-	for i, c := range k.rec.Containers {
-		if err := e.startOnce(ctx, k.rec.container(k.d.cfg.Owner, i)); err != nil {
-			return k.failUnlessAway(ctx, e.sentence(c.Name, err), err)
+	for _, i := range k.rec.inOrder() {
+		if err := k.startOnce(ctx, e, k.names[i]); err != nil {
+			return k.failUnlessAway(ctx, sentence(k.containers[i], e.Name, err), err)
 		}
 	}
 	return k.running(ctx, e)
@@ -57,96 +67,124 @@ func (k *keeper) replace() {
 	k.d.mu.Lock()
 	defer k.d.mu.Unlock()
 	if e := k.engine(); e == nil || !e.answers.Load() {
-		k.placed = place(k.d.load(), k.key)
+		k.placed = place(k.d.loads(), k.key)
 		k.rec.Engine = k.placed
 	}
 }
 
-// failUnlessAway fails the task for a reason, unless the engine only does not answer.
+// giveUp ends a task that is not wanted before all of it has started. What already runs is stopped like that of any other.
+func (k *keeper) giveUp(ctx context.Context) error {
+	if e := k.engine(); k.rec.Begun && e != nil {
+		found, err := e.findAll(ctx, &k.rec, k.d.cfg.Owner)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(found, seen.runs) {
+			k.set(func(r *record) { r.stopping(runtime.ServiceSchedulerInitiated, unlisted, now()) })
+			return nil
+		}
+	}
+	if err := k.remove(ctx); err != nil {
+		return err
+	}
+	k.set(func(r *record) { r.end(runtime.ServiceSchedulerInitiated, errUnwanted.Error(), nil, now()) })
+	return nil
+}
+
+// failUnlessAway fails the task for a reason, unless the engine only does not answer. What was started of it is removed first:
+// nothing of a STOPPED task runs.
 func (k *keeper) failUnlessAway(ctx context.Context, reason string, err error) error {
 	if away(err) {
 		return err
 	}
+	if err := k.remove(ctx); err != nil {
+		return err
+	}
 	k.fail(reason)
-	return k.remove(ctx)
+	return nil
 }
 
+// images is what the containers are made from; those of an earlier driver are there.
 func (k *keeper) images(ctx context.Context, e *engine) ([]string, error) {
 	images := make([]string, len(k.rec.Containers))
+	if k.from == loaded {
+		return images, nil
+	}
 	for i, c := range k.rec.Containers {
-		if c.Image == "" && k.from == loaded {
-			continue // adopted by labels: its containers are there
-		}
 		var err error
-		if images[i], err = k.d.image(ctx, e, k.key, c.Image); err != nil {
+		if images[i], err = k.image(ctx, e, c.Image); err != nil {
 			return nil, err
 		}
 	}
 	return images, nil
 }
 
-var errMayHaveRun = errors.New("it is gone since the orchestrator was restarted, and may have run")
-
 // create makes a container, unless it is there.
 func (k *keeper) create(ctx context.Context, e *engine, i int, image string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	name := k.rec.container(k.d.cfg.Owner, i)
-	if k.from == loaded {
-		_, err := e.cli.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
-		if errdefs.IsNotFound(err) {
-			return errMayHaveRun
+	if k.from == fresh {
+		limited, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		if _, err := e.cli.ContainerCreate(limited, k.options(e, i, image)); !errdefs.IsConflict(err) {
+			return e.problem(err)
 		}
-		return e.problem(err)
 	}
-	_, err := e.cli.ContainerCreate(ctx, k.options(e, i, image))
-	if !errdefs.IsConflict(err) {
-		return e.problem(err)
+	there, err := e.find(ctx, k.id, k.names[i]) // a lost answer, or another's name
+	switch {
+	case err != nil || !there.gone:
+		return err
+	case k.from == loaded:
+		return errMayHaveRun
+	default:
+		return fmt.Errorf("engine %s has another container named %s", e.Name, k.names[i])
 	}
-	there, err := e.cli.ContainerInspect(ctx, name, client.ContainerInspectOptions{}) // a lost answer, or another's name
-	if err == nil && there.Container.Config.Labels[startTimeLabel] != k.rec.labels("")[startTimeLabel] {
-		return fmt.Errorf("the engine has another container named %s", name)
-	}
-	return e.problem(err)
 }
 
 // startOnce starts a container that never ran.
-func (e *engine) startOnce(ctx context.Context, name string) error {
+func (k *keeper) startOnce(ctx context.Context, e *engine, name string) error {
+	there, err := e.find(ctx, k.id, name)
+	switch {
+	case err != nil:
+		return err
+	case there.gone:
+		return errors.New("it was removed from outside")
+	case there.inspect.State.Status != container.StateCreated:
+		return nil
+	case there.inspect.State.Error != "":
+		return errors.New(there.inspect.State.Error) // an earlier start failed; its answer was lost
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	there, err := e.cli.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
-	if err != nil {
-		return e.problem(err)
-	}
-	if there.Container.State.Status != container.StateCreated {
-		return nil
-	}
-	if there.Container.State.Error != "" {
-		return errors.New(there.Container.State.Error) // an earlier start failed; its answer was lost
-	}
-	_, err = e.cli.ContainerStart(ctx, name, client.ContainerStartOptions{})
+	_, err = e.cli.ContainerStart(ctx, there.inspect.ID, client.ContainerStartOptions{})
 	return e.problem(err)
 }
 
 // running makes the task RUNNING.
 func (k *keeper) running(ctx context.Context, e *engine) error {
-	found, err := e.inspectAll(ctx, &k.rec, k.d.cfg.Owner)
+	found, err := e.findAll(ctx, &k.rec, k.d.cfg.Owner)
 	if err != nil {
 		return err
 	}
-	endpoints := k.rec.endpoints(found[0].inspect, e.Address, k.d.cfg)
+	endpoints := k.rec.endpoints(found[k.rec.network()], e.Address, k.d.cfg)
+	at := lastStart(found, k.rec.Task.StartTime, now())
 	k.set(func(r *record) {
-		r.Task.State, r.Task.RunningTime, r.Task.Endpoints = runtime.Running, now(), endpoints
+		r.Task.State, r.Task.RunningTime, r.Task.Endpoints = runtime.Running, at, endpoints
 	})
 	return nil
 }
 
-func (e *engine) removeContainer(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	_, err := e.cli.ContainerRemove(ctx, name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // it is gone, or being removed
-		return nil
+// lastStart is when the last container started, by the engine's clock, but not before accepted nor after at.
+func lastStart(found []seen, accepted, at time.Time) time.Time {
+	last := accepted
+	for _, s := range found {
+		if s.gone {
+			continue
+		}
+		if started := engineTime(s.inspect.State.StartedAt); started.After(last) {
+			last = started
+		}
 	}
-	return e.problem(err)
+	if last.Equal(accepted) || last.After(at) {
+		return at
+	}
+	return last
 }

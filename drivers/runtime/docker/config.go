@@ -26,6 +26,9 @@ type Config struct {
 	Publish bool
 	// PullTimeout bounds one pull of an image; 0: 10 min.
 	PullTimeout time.Duration
+
+	// An engine is asked every pingInterval whether it is there, and away when there is no answer in pingTimeout.
+	pingInterval, pingTimeout time.Duration
 }
 
 // Engine is a Docker engine.
@@ -37,16 +40,24 @@ type Engine struct {
 	Host string
 	// CACert, Cert and Key are PEM files, for an engine that is reached by TLS.
 	CACert, Cert, Key string
-	// Address is where published ports are bound and reached; empty: 127.0.0.1.
+	// Address is where published ports are reached; empty: 127.0.0.1. An IP address is also what they are bound to; for a name
+	// they are bound to every address of the engine's machine.
 	Address string
 }
 
-const defaultPullTimeout = 10 * time.Minute
+const (
+	defaultPullTimeout  = 10 * time.Minute
+	defaultPingInterval = 10 * time.Second
+	defaultPingTimeout  = 5 * time.Second
+)
 
 var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
 
 // withDefaults checks the configuration and fills it in.
 func (c Config) withDefaults() (Config, error) {
+	if c.PullTimeout < 0 {
+		return c, problem.Invalid("pull_timeout", "must not be negative")
+	}
 	if c.Dir == "" {
 		return c, problem.Invalid("dir", "must be set")
 	}
@@ -79,9 +90,8 @@ func (c Config) withDefaults() (Config, error) {
 		engines = append(engines, e)
 	}
 	c.Engines = engines
-	if c.PullTimeout == 0 {
-		c.PullTimeout = defaultPullTimeout
-	}
+	c.PullTimeout = or(c.PullTimeout, defaultPullTimeout)
+	c.pingInterval, c.pingTimeout = or(c.pingInterval, defaultPingInterval), or(c.pingTimeout, defaultPingTimeout)
 	return c, nil
 }
 

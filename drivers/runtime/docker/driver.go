@@ -1,22 +1,10 @@
-// Package docker runs tasks as containers of one or more Docker engines. The containers outlive the driver, and a driver that
-// is started again on the same state folder finds them and goes on. It knows nothing of services' deployments or traffic.
-//
-// What is kept where makes a crash at any instruction harmless:
-//
-//   - services/<service>.json in the state folder: the fence and the ordered task sets, with the images that were resolved.
-//     Writing it accepts an order.
-//   - tasks/<task>.json: a task that was begun, on which engine, and how it ended. It is written before the first container is
-//     made; a driver that finds it but no container counts the task as failed, for it may have run.
-//   - labels of the containers: who they are. A container's name follows from its task's, so the engine itself refuses a
-//     second one. Containers without a record, after the state folder was lost, are adopted by their labels.
-//
-// The containers of one task share a network, that of the first, as in ECS's awsvpc mode.
 package docker
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -38,6 +26,7 @@ type Driver struct {
 	orders  *state.Orders
 	feed    *feed.Feed
 	engines []*engine
+	lock    *os.File
 	pulls   singleflight.Group
 
 	// spawn runs f in a goroutine that Close waits for, with a context that Close ends.
@@ -47,10 +36,13 @@ type Driver struct {
 	mu     sync.Mutex
 	closed bool
 	tasks  map[string]*keeper
+	// ordered are the services whose orders are known: on disk when the driver was opened, or given since.
+	ordered map[string]bool
 }
 
 // New opens the state folder, takes back the tasks of an earlier driver and goes on with them. An engine that is away is
-// waited for; one that is too old is an error. The driver works until Close.
+// waited for; one that is too old is problem.FailedPrecondition, as is a folder that another driver uses. The driver works
+// until Close.
 func New(cfg Config, log *slog.Logger) (*Driver, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -59,24 +51,17 @@ func New(cfg Config, log *slog.Logger) (*Driver, error) {
 	if err := cfg.makeDirs(); err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, log: log, feed: feed.New(), tasks: map[string]*keeper{}}
-	if d.orders, err = state.OpenOrders(d.disk, cfg.servicesDir()); err != nil {
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
 		return nil, err
 	}
-	for _, e := range cfg.Engines {
-		engine, err := newEngine(d, e)
-		if err != nil {
-			return nil, err
-		}
-		d.engines = append(d.engines, engine)
-	}
+	d := &Driver{cfg: cfg, log: log, lock: lock, feed: feed.New(), tasks: map[string]*keeper{}, ordered: map[string]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	d.spawn = func(f func(context.Context)) { group.Go(func() { f(ctx) }) }
 	d.wait = func() { cancel(); group.Wait() }
-	if err := d.adopt(ctx); err != nil {
-		d.wait()
-		return nil, err
+	if err := d.open(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	for _, e := range d.engines {
 		d.spawn(e.run)
@@ -84,32 +69,67 @@ func New(cfg Config, log *slog.Logger) (*Driver, error) {
 	return d, nil
 }
 
-// adopt meets the engines and takes back the tasks of an earlier driver.
-func (d *Driver) adopt(ctx context.Context) error {
+// open meets the engines and takes back the tasks of an earlier driver: those with a record, those that only their engine
+// knows, and then those that were ordered but not begun.
+func (d *Driver) open(ctx context.Context) error {
+	var err error
+	if d.orders, err = state.OpenOrders(d.disk, d.cfg.servicesDir()); err != nil {
+		return err
+	}
+	for service := range d.orders.Services() {
+		d.ordered[service] = true
+	}
+	for _, cfg := range d.cfg.Engines {
+		e, err := newEngine(d, cfg)
+		if err != nil {
+			return err
+		}
+		d.engines = append(d.engines, e)
+	}
 	for _, e := range d.engines {
-		if err := e.meet(ctx); err != nil {
-			if !errors.Is(err, problem.Unavailable) {
+		if err := d.unlessAway(e, e.meet(ctx)); err != nil {
+			return err
+		}
+	}
+	if err := d.load(); err != nil {
+		return err
+	}
+	for _, e := range d.engines {
+		if e.answers.Load() {
+			if err := d.unlessAway(e, e.reconcile(ctx)); err != nil {
 				return err
 			}
-			d.log.Warn("A Docker engine is away; going on without it.", "engine", e.Name, "error", err)
 		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	err := state.Load(d.cfg.tasksDir(), func(r *record) error {
-		set, _ := d.orders.Set(r.key())
-		d.keep(*r, set.Lists(r.Task.Name), loaded)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
 	for service, record := range d.orders.Services() {
 		for id, set := range record.Sets {
 			d.apply(state.Key{Service: service, ID: id}, set)
 		}
 	}
 	return nil
+}
+
+// unlessAway is the error, except that the driver goes on without an engine that is away.
+func (d *Driver) unlessAway(e *engine, err error) error {
+	if !errors.Is(err, problem.Unavailable) {
+		return err
+	}
+	e.answers.Store(false)
+	d.log.Warn("A Docker engine is away; going on without it.", "engine", e.Name, "error", err)
+	return nil
+}
+
+// load takes back the tasks that have a record.
+func (d *Driver) load() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return state.Load(d.cfg.tasksDir(), func(r *record) error {
+		set, _ := d.orders.Set(r.key())
+		d.keep(*r, set.Lists(r.Task.Name), loaded)
+		return nil
+	})
 }
 
 // Close ends the driver's work and leaves every container running.
@@ -127,7 +147,7 @@ func (d *Driver) Close() error {
 	for _, e := range d.engines {
 		errs = append(errs, e.cli.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.lock.Close())...)
 }
 
 // Watch is Runtime.Watch. It breaks while no engine answers: what the tasks are is not known then.

@@ -2,14 +2,10 @@ package docker
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
@@ -19,7 +15,6 @@ import (
 
 const (
 	callTimeout = 30 * time.Second // of one call, but for pulls
-	meetTimeout = 5 * time.Second
 	firstRetry  = 100 * time.Millisecond
 	lastRetry   = 5 * time.Second
 )
@@ -49,7 +44,7 @@ func newEngine(d *Driver, cfg Engine) (*engine, error) {
 
 // meet asks the engine who it is: problem.Unavailable when it does not answer, problem.FailedPrecondition when it is too old.
 func (e *engine) meet(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, meetTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.d.cfg.pingTimeout)
 	defer cancel()
 	pong, err := e.cli.Ping(ctx, client.PingOptions{})
 	if err != nil {
@@ -65,49 +60,67 @@ func (e *engine) meet(ctx context.Context) error {
 
 // run follows what happens on the engine until ctx ends, over every loss of the connection.
 func (e *engine) run(ctx context.Context) {
-	delay := firstRetry
+	delay, told := firstRetry, ""
 	for ctx.Err() == nil {
 		followed, err := e.follow(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if e.answers.Swap(false) || followed {
-			e.d.log.Warn("A Docker engine does not answer; trying again.", "engine", e.Name, "error", err)
-			delay = firstRetry
+		e.answers.Store(false)
+		if followed {
+			delay, told = firstRetry, ""
+		}
+		if text := err.Error(); text != told {
+			e.d.log.Warn("A Docker engine cannot be followed: its tasks are shown as they were last, new ones go to others. Trying again.",
+				"engine", e.Name, "error", err)
+			told = text
 		}
 		if lost := e.d.away(); lost != nil {
 			e.d.feed.Break(lost)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(delay):
-		}
+		pause(ctx, delay, nil)
 		delay = min(2*delay, lastRetry)
 	}
 }
 
-// follow wakes the keepers of containers to which something happens, at first all of the engine's, until the stream breaks.
+// follow wakes the keepers of containers to which something happens, at first all of the engine's, until the stream breaks or
+// the engine no longer answers. It reports whether it ever did.
 func (e *engine) follow(ctx context.Context) (followed bool, err error) {
 	if err := e.meet(ctx); err != nil {
 		return false, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	late := time.AfterFunc(e.d.cfg.pingTimeout, cancel)
 	stream := e.cli.Events(ctx, client.EventsListOptions{
+		// What the engine still has of the past comes first. It wakes in vain, but without it the engine may answer before it
+		// listens to itself.
+		Since:   "1",
 		Filters: client.Filters{}.Add("type", string(events.ContainerEventType)).Add("label", ownerLabel+"="+e.d.cfg.Owner),
 	})
-	if err := e.adoptUnknown(ctx); err != nil {
-		return true, err
+	late.Stop()
+	if err := e.reconcile(ctx); err != nil {
+		return false, err
 	}
+	e.d.log.Info("Following a Docker engine.", "engine", e.Name)
 	e.d.pokeAll(e.Name)
+	ping := time.NewTicker(e.d.cfg.pingInterval)
+	defer ping.Stop()
 	for {
 		select {
 		case m := <-stream.Messages:
+			if strings.HasPrefix(string(m.Action), "exec_") { // a health check that runs; what it finds is an event of its own
+				continue
+			}
 			if k := e.d.keeperOf(m.Actor.Attributes[taskLabel]); k != nil {
 				k.poke()
 			}
 		case err := <-stream.Err:
 			return true, e.problem(err)
+		case <-ping.C:
+			if err := e.meet(ctx); err != nil {
+				return true, err
+			}
 		}
 	}
 }
@@ -130,42 +143,4 @@ func (d *Driver) engine(name string) *engine {
 		}
 	}
 	return nil
-}
-
-// problem makes Unavailable of an engine that did not answer, and leaves what it answered as it is.
-func (e *engine) problem(err error) error {
-	var network net.Error
-	switch {
-	case err == nil:
-		return nil
-	case client.IsErrConnectionFailed(err), errors.As(err, &network), errors.Is(err, context.DeadlineExceeded), errdefs.IsUnavailable(err),
-		errors.Is(err, context.Canceled), strings.Contains(err.Error(), "EOF"):
-		return problem.New(problem.Unavailable, "SERVICE_UNAVAILABLE", "the Docker engine %s does not answer", e.Name).Wrap(err)
-	}
-	return err
-}
-
-// sentence is what an engine's refusal means, in one line.
-func (e *engine) sentence(container string, err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	switch {
-	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
-		return fmt.Sprintf("container %s cannot start: a host port of it is in use on engine %s", container, e.Name)
-	case strings.Contains(text, "no space left on device"):
-		return fmt.Sprintf("container %s cannot start: the disk of engine %s is full", container, e.Name)
-	}
-	// The engine wraps what the OCI runtime says into several layers that say nothing.
-	for _, layer := range []string{
-		"Error response from daemon: ", "failed to create task for container: ", "failed to create shim task: ",
-		"OCI runtime create failed: ", "runc create failed: ", "unable to start container process: ", "container_linux.go:",
-	} {
-		if _, after, ok := strings.Cut(text, layer); ok {
-			text = after
-		}
-	}
-	const longest = 300
-	if len(text) > longest {
-		text = strings.ToValidUTF8(text[:longest], "") + " ..."
-	}
-	return fmt.Sprintf("container %s cannot start: %s", container, text)
 }

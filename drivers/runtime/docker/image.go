@@ -2,11 +2,13 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
 
 	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
 	"github.com/moby/moby/client"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
@@ -17,6 +19,31 @@ type pullError struct{ text string }
 
 func (e *pullError) Error() string { return "CannotPullContainerError: " + e.text }
 
+// image waits for what the reference stands for in the task set, but no longer than the task is wanted.
+func (k *keeper) image(ctx context.Context, e *engine, ref string) (string, error) {
+	type result struct {
+		pinned string
+		err    error
+	}
+	done := make(chan result, 1)
+	k.d.spawn(func(ctx context.Context) {
+		pinned, err := k.d.image(ctx, e, k.key, ref)
+		done <- result{pinned, err}
+	})
+	for {
+		select {
+		case got := <-done:
+			return got.pinned, got.err
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-k.poked:
+			if !k.wanted() {
+				return "", errUnwanted // the pull goes on, for the other tasks that wait for it
+			}
+		}
+	}
+}
+
 // image returns what the reference stands for in the task set: the first task resolves it, by pulling it if the engine lacks
 // it, and all others run the very same (ECS: image digest resolution for service deployments). One without a digest, which was
 // built on the engine, is pinned by its id.
@@ -26,18 +53,38 @@ func (d *Driver) image(ctx context.Context, e *engine, key state.Key, ref string
 		if pinned := set.Images[ref]; pinned != "" {
 			return pinned, e.have(ctx, pinned)
 		}
-		pinned, err := e.resolve(ctx, ref)
+		resolved, err := e.resolve(ctx, ref)
 		if err != nil {
 			return "", err
 		}
-		return pinned, d.orders.Change(key, func(set *state.Set) {
-			images := map[string]string{ref: pinned}
-			maps.Copy(images, set.Images)
-			set.Images = images
-		})
+		pinned, err := d.pin(key, ref, resolved)
+		if err != nil || pinned == resolved {
+			return pinned, err
+		}
+		return pinned, e.have(ctx, pinned)
 	})
 	pinned, _ := got.(string)
 	return pinned, err
+}
+
+// pin writes down what the reference stands for in the task set, and returns it. When a task on another engine was first, that
+// one's word holds.
+func (d *Driver) pin(key state.Key, ref, resolved string) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, known := d.orders.Set(key); !known { // deleted and forgotten meanwhile
+		return resolved, nil
+	}
+	err := d.orders.Change(key, func(set *state.Set) {
+		if first := set.Images[ref]; first != "" {
+			resolved = first
+			return
+		}
+		images := map[string]string{ref: resolved}
+		maps.Copy(images, set.Images)
+		set.Images = images
+	})
+	return resolved, err
 }
 
 // have makes sure that a pinned image is on the engine.
@@ -63,10 +110,22 @@ func (e *engine) resolve(ctx context.Context, ref string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(found.RepoDigests) > 0 {
-		return found.RepoDigests[0], nil
+	return exactly(ref, found.RepoDigests, found.ID), nil
+}
+
+// exactly is the unchanging name of the image that a reference stands for: its digest, in the reference's own repository if
+// it has one there, for another engine may pull from there only; or else its id.
+func exactly(ref string, digests []string, id string) string {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if len(digests) == 0 {
+		return id
 	}
-	return found.ID, nil
+	for _, digest := range digests {
+		if other, e := reference.ParseNormalizedNamed(digest); err == nil && e == nil && other.Name() == named.Name() {
+			return digest
+		}
+	}
+	return digests[0]
 }
 
 func (e *engine) inspectImage(ctx context.Context, ref string) (client.ImageInspectResult, error) {
@@ -91,10 +150,10 @@ func (e *engine) pull(ctx context.Context, ref string) error {
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return &pullError{fmt.Sprintf("pulling image %s on engine %s took longer than %s", ref, e.Name, e.d.cfg.PullTimeout)}
-	case client.IsErrConnectionFailed(err):
+	case unanswered(err):
 		return e.problem(err)
 	}
-	return &pullError{fmt.Sprintf("image %s: %s", ref, strings.Join(strings.Fields(err.Error()), " "))}
+	return &pullError{fmt.Sprintf("image %s: %s", ref, because(e.Name, err))}
 }

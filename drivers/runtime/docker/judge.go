@@ -10,6 +10,9 @@ import (
 	"github.com/slipway-deploy/slipway/drivers/runtime"
 )
 
+// unlisted is the reason of a task that is stopped by an order.
+const unlisted = "its name is no longer listed"
+
 // judgement is what a task's containers mean for it.
 type judgement struct {
 	rec     record
@@ -26,11 +29,11 @@ func judge(r record, found []seen, wanted bool, at time.Time) judgement {
 			r.stopping(runtime.EssentialContainerExited, ended(r.Containers[i].Name, found[i]), at)
 			r.Task.ExitCode = exitCode(found[i])
 		} else if !wanted {
-			r.stopping(runtime.ServiceSchedulerInitiated, "its name is no longer listed", at)
+			r.stopping(runtime.ServiceSchedulerInitiated, unlisted, at)
 		}
 	}
 	if r.Task.State == runtime.Stopping && !anyRuns(found) {
-		r.end("", "", exitOfTask(r.Containers, found), lastEnd(found, at))
+		r.end("", "", exitOfTask(r.Containers, found), lastEnd(found, later(r.Task.StartTime, r.Task.RunningTime), at))
 	}
 	if len(r.StopDeadlines) == 0 {
 		r.StopDeadlines = nil
@@ -64,7 +67,7 @@ func ended(name string, s seen) string {
 }
 
 func exitCode(s seen) *int {
-	if s.gone || s.inspect.State == nil {
+	if s.gone {
 		return nil
 	}
 	code := s.inspect.State.ExitCode
@@ -90,25 +93,38 @@ func anyRuns(found []seen) bool {
 	return false
 }
 
-func lastEnd(found []seen, at time.Time) time.Time {
-	var last time.Time
+// lastEnd is when the last container ended, by the engine's clock, but not before the task began nor after at.
+func lastEnd(found []seen, began, at time.Time) time.Time {
+	last := began
 	for _, s := range found {
 		if end := endOf(s); end.After(last) {
 			last = end
 		}
 	}
-	if last.IsZero() {
+	if last.Equal(began) || last.After(at) {
 		return at
 	}
 	return last
 }
 
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // endOf is when a container ended; zero when the engine does not say.
 func endOf(s seen) time.Time {
-	if s.gone || s.inspect.State == nil {
+	if s.gone {
 		return time.Time{}
 	}
-	at, err := time.Parse(time.RFC3339Nano, s.inspect.State.FinishedAt)
+	return engineTime(s.inspect.State.FinishedAt)
+}
+
+// engineTime reads a time of the engine; zero when there is none.
+func engineTime(text string) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || at.Year() < 2 { // the engine's zero
 		return time.Time{}
 	}

@@ -2,12 +2,10 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
 	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
-	"github.com/slipway-deploy/slipway/platform/problem"
 )
 
 // origin says how a task came to this driver.
@@ -24,6 +22,7 @@ type keeper struct {
 	key        state.Key
 	containers []string // their names in the task
 	names      []string // and on the engine
+	id         identity // of its containers there
 	from       origin
 	rec        record
 	poked      chan struct{} // something may have happened
@@ -140,8 +139,15 @@ func (k *keeper) remove(ctx context.Context) error {
 	if !k.rec.Begun || e == nil {
 		return nil
 	}
-	for i := range k.rec.Containers {
-		if err := e.removeContainer(ctx, k.rec.container(k.d.cfg.Owner, i)); err != nil {
+	found, err := e.findAll(ctx, &k.rec, k.d.cfg.Owner)
+	if err != nil {
+		return err
+	}
+	for _, s := range found {
+		if s.gone {
+			continue
+		}
+		if err := e.removeID(ctx, s.inspect.ID); err != nil {
 			return err
 		}
 	}
@@ -180,9 +186,4 @@ func (k *keeper) publish() {
 // fail ends a task that could not be started.
 func (k *keeper) fail(reason string) {
 	k.set(func(r *record) { r.end(runtime.TaskFailedToStart, reason, nil, now()) })
-}
-
-// away reports whether the error is of an engine that does not answer, so that nothing is known.
-func away(err error) bool {
-	return errors.Is(err, problem.Unavailable) || errors.Is(err, context.Canceled)
 }

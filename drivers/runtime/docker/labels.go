@@ -1,42 +1,59 @@
 package docker
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"time"
 
-	"github.com/moby/moby/client"
-
 	"github.com/slipway-deploy/slipway/drivers/runtime"
-	"github.com/slipway-deploy/slipway/drivers/runtime/internal/state"
 )
 
 // The labels of a container.
 const (
 	ownerLabel          = "io.slipway.owner"
+	engineLabel         = "io.slipway.engine"
 	taskLabel           = "io.slipway.task"
 	taskSetLabel        = "io.slipway.task-set"
 	serviceLabel        = "io.slipway.service"
 	taskDefinitionLabel = "io.slipway.task-definition"
-	startTimeLabel      = "io.slipway.start-time"
-	containersLabel     = "io.slipway.containers" // of the task, in their order, without their environment
+	generationLabel     = "io.slipway.generation" // of the order that first listed the task
+	startTimeLabel      = "io.slipway.start-time" // of the task
+	containerLabel      = "io.slipway.container"  // its name in the task
+	specHashLabel       = "io.slipway.spec-hash"  // of its definition, without its environment
+	containersLabel     = "io.slipway.containers" // of the task, in their order: what a driver that lost its state must know of them
 )
 
-// labels says who a container is. The environment is left out: it may hold secrets, and labels are seen by many.
-func (r *record) labels(owner string) map[string]string {
+// labels says who the i-th container is. The environment is left out, also of the hash: it may hold secrets, and labels are seen
+// by many.
+func (r *record) labels(owner string, i int) map[string]string {
 	specs := make([]runtime.Container, len(r.Containers))
 	for i, c := range r.Containers {
 		specs[i] = runtime.Container{Name: c.Name, Essential: c.Essential, StopTimeout: c.StopTimeout, Ports: c.Ports, HealthCheck: c.HealthCheck}
 	}
-	body, err := json.Marshal(specs)
-	if err != nil {
-		body = []byte("[]") // a container has nothing that JSON does not
-	}
 	return map[string]string{
-		ownerLabel: owner, taskLabel: r.Task.Name, taskSetLabel: r.Task.TaskSet, serviceLabel: r.Task.Service,
-		taskDefinitionLabel: r.TaskDefinition, startTimeLabel: r.Task.StartTime.Format(time.RFC3339Nano), containersLabel: string(body),
+		ownerLabel: owner, engineLabel: r.Engine, taskLabel: r.Task.Name, taskSetLabel: r.Task.TaskSet, serviceLabel: r.Task.Service,
+		taskDefinitionLabel: r.TaskDefinition, generationLabel: strconv.FormatInt(r.Generation, 10), startTimeLabel: startTime(r.Task.StartTime),
+		containerLabel: r.Containers[i].Name, specHashLabel: specHash(r.Containers[i]), containersLabel: string(encoded(specs)),
 	}
+}
+
+func startTime(at time.Time) string { return at.Format(time.RFC3339Nano) }
+
+func specHash(c runtime.Container) string {
+	c.Environment = nil
+	sum := sha256.Sum256(encoded(c))
+	return hex.EncodeToString(sum[:8])
+}
+
+func encoded(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("docker: a container has nothing that JSON has not: " + err.Error())
+	}
+	return body
 }
 
 // recordOf is the record of a task by the labels of one of its containers.
@@ -53,57 +70,11 @@ func recordOf(labels map[string]string, engine string) (record, error) {
 	if set.ID == "" || set.Service == "" || len(containers) == 0 {
 		return record{}, errors.New("a label is missing")
 	}
-	r := newRecord(set, labels[taskLabel], at.UTC())
+	generation, err := strconv.ParseInt(labels[generationLabel], 10, 64)
+	if err != nil {
+		return record{}, err
+	}
+	r := newRecord(set, generation, labels[taskLabel], at.UTC())
 	r.Engine, r.Begun = engine, true
 	return r, nil
-}
-
-// adoptUnknown takes up containers of this installation whose records are lost: they run on until an order says otherwise.
-func (e *engine) adoptUnknown(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	list, err := e.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", ownerLabel+"="+e.d.cfg.Owner)})
-	if err != nil {
-		return e.problem(err)
-	}
-	for _, c := range list.Items {
-		if name := c.Labels[taskLabel]; name == "" || e.d.keeperOf(name) != nil {
-			continue
-		}
-		r, err := recordOf(c.Labels, e.Name)
-		if err != nil {
-			e.d.log.Warn("A container of this installation has labels that cannot be read; it is left alone.", "container", c.ID, "error", err)
-			continue
-		}
-		// One that is being removed is no longer there.
-		if _, err := e.cli.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{}); err == nil {
-			if err := e.d.adoptOne(r); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (d *Driver) adoptOne(r record) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed || d.tasks[r.Task.Name] != nil {
-		return nil
-	}
-	err := d.orders.Change(r.key(), func(set *state.Set) {
-		if set.TaskDefinition == "" {
-			set.TaskDefinition, set.Containers = r.TaskDefinition, r.Containers
-		}
-		if !set.Lists(r.Task.Name) && !set.Deleted {
-			set.Tasks = append(append([]string(nil), set.Tasks...), r.Task.Name)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	set, _ := d.orders.Set(r.key())
-	d.log.Info("A task was adopted by its containers' labels.", "task", r.Task.Name)
-	d.keep(r, set.Lists(r.Task.Name), loaded)
-	return nil
 }

@@ -51,7 +51,8 @@ func (d *Driver) Logs(ctx context.Context, task string, opts runtime.LogOptions,
 
 // logSource is where a task's logs come from.
 type logSource struct {
-	engine     *engine
+	d          *Driver
+	keeper     *keeper
 	containers []string
 	names      []string // on the engine
 	stopped    <-chan struct{}
@@ -64,15 +65,17 @@ func (d *Driver) logsOf(task string) (*logSource, error) {
 	if k == nil {
 		return nil, problem.New(problem.NotFound, "TASK_NOT_FOUND", "there is no task %s", task).With("task", task)
 	}
-	source := &logSource{engine: d.engine(k.placed), stopped: k.stopped}
-	for i, name := range k.containers {
-		source.containers = append(source.containers, name)
-		source.names = append(source.names, k.names[i])
+	return &logSource{d: d, keeper: k, containers: k.containers, names: k.names, stopped: k.stopped}, nil
+}
+
+// engine is the task's engine: another one may take it as long as it has not begun.
+func (s *logSource) engine() (*engine, error) {
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	if e := s.d.engine(s.keeper.placed); e != nil {
+		return e, nil
 	}
-	if source.engine == nil {
-		return nil, problem.New(problem.Unavailable, "SERVICE_UNAVAILABLE", "the engine of task %s is not configured any more", task)
-	}
-	return source, nil
+	return nil, problem.New(problem.Unavailable, "SERVICE_UNAVAILABLE", "the engine %s of the task is not configured any more", s.keeper.placed)
 }
 
 // copy copies one container's log. A follower waits for a container that has not been made yet.
@@ -80,24 +83,19 @@ func (s *logSource) copy(ctx context.Context, i int, opts runtime.LogOptions, w 
 	ticker := time.NewTicker(followInterval)
 	defer ticker.Stop()
 	for {
-		tail := "all"
-		if opts.Tail >= 0 {
-			tail = strconv.Itoa(opts.Tail)
+		e, err := s.engine()
+		if err != nil {
+			return err
 		}
-		stream, err := s.engine.cli.ContainerLogs(ctx, s.names[i], client.ContainerLogsOptions{
-			ShowStdout: true, ShowStderr: true, Follow: opts.Follow, Tail: tail,
-		})
-		if err == nil {
-			return s.drain(ctx, stream, w)
+		found, err := e.find(ctx, s.keeper.id, s.names[i])
+		if err == nil && !found.gone {
+			return e.copyLogs(ctx, found.inspect.ID, opts, w)
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil
-		}
-		if !errdefs.IsNotFound(err) {
-			return s.engine.problem(err)
-		}
-		if !opts.Follow {
-			return nil
+		case err != nil || !opts.Follow:
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -109,16 +107,23 @@ func (s *logSource) copy(ctx context.Context, i int, opts runtime.LogOptions, w 
 	}
 }
 
-// drain copies until the stream or ctx ends.
-func (s *logSource) drain(ctx context.Context, stream io.ReadCloser, w io.Writer) error {
-	stop := context.AfterFunc(ctx, func() { _ = stream.Close() })
-	defer stop()
-	defer stream.Close()
-	_, err := stdcopy.StdCopy(w, w, stream)
-	if ctx.Err() != nil {
+// copyLogs copies until the log or ctx ends.
+func (e *engine) copyLogs(ctx context.Context, id string, opts runtime.LogOptions, w io.Writer) error {
+	tail := "all"
+	if opts.Tail >= 0 {
+		tail = strconv.Itoa(opts.Tail)
+	}
+	stream, err := e.cli.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: opts.Follow, Tail: tail})
+	if err == nil {
+		stop := context.AfterFunc(ctx, func() { _ = stream.Close() })
+		defer stop()
+		defer stream.Close()
+		_, err = stdcopy.StdCopy(w, w, stream)
+	}
+	if ctx.Err() != nil || errdefs.IsNotFound(err) { // it was removed just now
 		return nil
 	}
-	return err
+	return e.problem(err)
 }
 
 // lockedWriter lets several containers write to one writer.

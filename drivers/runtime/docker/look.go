@@ -5,40 +5,10 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
 )
-
-// seen is a container as the engine has it.
-type seen struct {
-	gone    bool // removed from outside
-	inspect container.InspectResponse
-}
-
-func (s seen) runs() bool {
-	return !s.gone && s.inspect.State != nil && (s.inspect.State.Running || s.inspect.State.Paused || s.inspect.State.Restarting)
-}
-
-// inspectAll asks for every container of the task.
-func (e *engine) inspectAll(ctx context.Context, r *record, owner string) ([]seen, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	found := make([]seen, len(r.Containers))
-	for i := range r.Containers {
-		answer, err := e.cli.ContainerInspect(ctx, r.container(owner, i), client.ContainerInspectOptions{})
-		if errdefs.IsNotFound(err) {
-			found[i].gone = true
-			continue
-		}
-		if err != nil {
-			return nil, e.problem(err)
-		}
-		found[i].inspect = answer.Container
-	}
-	return found, nil
-}
 
 // look takes over what became of a running or stopping task, and returns when to look again.
 func (k *keeper) look(ctx context.Context) (time.Duration, error) {
@@ -49,7 +19,7 @@ func (k *keeper) look(ctx context.Context) (time.Duration, error) {
 		})
 		return 0, nil
 	}
-	found, err := e.inspectAll(ctx, &k.rec, k.d.cfg.Owner)
+	found, err := e.findAll(ctx, &k.rec, k.d.cfg.Owner)
 	if err != nil {
 		return 0, err
 	}
@@ -70,16 +40,15 @@ func (k *keeper) stop(ctx context.Context, e *engine, found []seen) (time.Durati
 		if !s.runs() {
 			continue
 		}
-		name := k.rec.container(k.d.cfg.Owner, i)
 		left := time.Until(k.rec.StopDeadlines[i])
 		switch {
 		case left <= 0:
-			if err := e.signal(ctx, name, "SIGKILL"); err != nil {
+			if err := e.signal(ctx, s.inspect.ID, "SIGKILL"); err != nil {
 				return 0, err
 			}
 			left = callTimeout // its end is an event; if that is lost, look again
 		case !k.terminated[i]:
-			if err := e.signal(ctx, name, or(s.inspect.Config.StopSignal, "SIGTERM")); err != nil {
+			if err := e.signal(ctx, s.inspect.ID, or(s.inspect.Config.StopSignal, "SIGTERM")); err != nil {
 				return 0, err
 			}
 			if k.terminated == nil {
@@ -95,10 +64,10 @@ func (k *keeper) stop(ctx context.Context, e *engine, found []seen) (time.Durati
 }
 
 // signal sends a signal; a container that has ended meanwhile is no error.
-func (e *engine) signal(ctx context.Context, name, signal string) error {
+func (e *engine) signal(ctx context.Context, id, signal string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err := e.cli.ContainerKill(ctx, name, client.ContainerKillOptions{Signal: signal})
+	_, err := e.cli.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: signal})
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -173,4 +174,38 @@ func until(t *testing.T, d *Driver, name string, condition func(runtime.Task) bo
 func reaches(t *testing.T, d *Driver, name string, state runtime.TaskState) runtime.Task {
 	t.Helper()
 	return until(t, d, name, func(task runtime.Task) bool { return task.State == state })
+}
+
+// removed waits until the driver has forgotten the task.
+func removed(t *testing.T, d *Driver, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	there := true
+	err := d.Watch(ctx, func(u runtime.Update) {
+		if u.Snapshot {
+			there = slices.ContainsFunc(u.Tasks, func(task runtime.Task) bool { return task.Name == name })
+		}
+		if there = there && !slices.Contains(u.Removed, name); !there {
+			cancel()
+		}
+	})
+	if err != nil || there {
+		t.Fatalf("task %s is still there (%v)", name, err)
+	}
+}
+
+// eventually waits until the condition holds, which nothing tells.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not in time: %s", what)
+		}
+	}
 }

@@ -24,7 +24,7 @@ func (k *keeper) options(e *engine, i int, image string) client.ContainerCreateO
 	spec := r.Containers[i]
 	vars := variables.Of(r.Task.Name, r.Task.TaskSet, r.Task.Service, r.TaskDefinition, r.listening(), i)
 	config := &container.Config{
-		Image: image, Labels: r.labels(owner), WorkingDir: spec.WorkingDirectory, Env: environment(spec.Environment, vars),
+		Image: image, Labels: r.labels(owner, i), WorkingDir: spec.WorkingDirectory, Env: environment(spec.Environment, vars),
 		Healthcheck: healthCheck(spec.HealthCheck),
 	}
 	for _, arg := range spec.Command {
@@ -36,17 +36,25 @@ func (k *keeper) options(e *engine, i int, image string) client.ContainerCreateO
 		SecurityOpt:   []string{"no-new-privileges"},
 		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "2"}},
 		Resources: container.Resources{
-			NanoCPUs: int64(spec.CPU) * int64(time.Second) / 1024, // a nano-CPU is a billionth of one
+			NanoCPUs: nanoCPUs(spec.CPU),
 			Memory:   int64(spec.MemoryMiB) << 20, MemorySwap: int64(spec.MemoryMiB) << 20, PidsLimit: &pids,
 		},
 	}
-	if i == 0 {
+	if i == r.network() {
 		host.NetworkMode = container.NetworkMode(k.d.cfg.Network)
 		config.ExposedPorts, host.PortBindings = r.ports(e.Address, k.d.cfg.Publish)
 	} else {
-		host.NetworkMode = container.NetworkMode("container:" + r.container(owner, 0))
+		host.NetworkMode = container.NetworkMode("container:" + r.container(owner, r.network()))
 	}
 	return client.ContainerCreateOptions{Name: r.container(owner, i), Config: config, HostConfig: host}
+}
+
+// nanoCPUs is the limit in billionths of a core. Less than a hundredth of one cannot be enforced.
+func nanoCPUs(cpu int) int64 {
+	if cpu == 0 {
+		return 0
+	}
+	return max(int64(cpu)*1_000_000_000/1024, 10_000_000)
 }
 
 func environment(own, vars map[string]string) []string {
@@ -101,32 +109,38 @@ func (r *record) ports(address string, publish bool) (network.PortSet, network.P
 	return exposed, bound
 }
 
-// endpoints is where the ports of a running task are reached.
-func (r *record) endpoints(first container.InspectResponse, address string, cfg Config) []runtime.Endpoint {
+// endpoints is where the ports of a running task are reached, by the container that has its network. The engine has given none
+// to one that is already gone.
+func (r *record) endpoints(at seen, address string, cfg Config) []runtime.Endpoint {
+	if at.gone || at.inspect.NetworkSettings == nil {
+		return nil
+	}
 	var list []runtime.Endpoint
 	for _, c := range r.listening() {
 		for i, number := range c.Ports {
 			e := runtime.Endpoint{Container: c.Spec.Name, ContainerPort: c.Spec.Ports[i].ContainerPort}
 			port, _ := network.PortFrom(uint16(number), network.TCP)
 			if cfg.Publish {
-				if bound := first.NetworkSettings.Ports[port]; len(bound) > 0 {
+				if bound := at.inspect.NetworkSettings.Ports[port]; len(bound) > 0 {
 					e.Address = net.JoinHostPort(address, bound[0].HostPort)
 				}
-			} else if ip := addressOn(first, cfg.Network); ip.IsValid() {
+			} else if ip := addressOn(at.inspect.NetworkSettings, cfg.Network); ip.IsValid() {
 				e.Address = net.JoinHostPort(ip.String(), strconv.Itoa(number))
 			}
-			list = append(list, e)
+			if e.Address != "" {
+				list = append(list, e)
+			}
 		}
 	}
 	return list
 }
 
 // addressOn is the container's address on the network, or on its only one.
-func addressOn(c container.InspectResponse, name string) netip.Addr {
-	if n := c.NetworkSettings.Networks[name]; n != nil {
+func addressOn(settings *container.NetworkSettings, name string) netip.Addr {
+	if n := settings.Networks[name]; n != nil {
 		return n.IPAddress
 	}
-	for _, n := range c.NetworkSettings.Networks {
+	for _, n := range settings.Networks {
 		return n.IPAddress
 	}
 	return netip.Addr{}

@@ -35,6 +35,7 @@ func (d *Driver) EnsureTaskSet(ctx context.Context, generation int64, set runtim
 	if err != nil {
 		return err
 	}
+	d.ordered[set.Service] = true
 	d.apply(key, order)
 	return nil
 }
@@ -48,8 +49,12 @@ func (d *Driver) DeleteTaskSet(ctx context.Context, generation int64, service, i
 	}
 	key := state.Key{Service: service, ID: id}
 	order, known, err := d.orders.Delete(ctx, generation, key)
-	if err != nil || !known {
+	if err != nil {
 		return err
+	}
+	d.ordered[service] = true
+	if !known {
+		return nil
 	}
 	d.apply(key, order)
 	d.dropIfEmpty(key)
@@ -69,18 +74,18 @@ func (d *Driver) apply(key state.Key, order state.Set) {
 		if d.tasks[name] != nil {
 			continue
 		}
-		r := newRecord(order.Order(key), name, now())
+		r := newRecord(order.Order(key), d.orders.Generation(key.Service), name, now())
 		if ended[name] {
 			r.end(runtime.ServiceSchedulerInitiated, "the task was stopped before, and a name is started once", nil, r.Task.StartTime)
 		} else {
-			r.Engine = place(d.load(), key)
+			r.Engine = place(d.loads(), key)
 		}
 		d.keep(r, true, fresh)
 	}
 }
 
-// load is how the tasks lie on the engines. The lock is held.
-func (d *Driver) load() []load {
+// loads is how the tasks lie on the engines. The lock is held.
+func (d *Driver) loads() []load {
 	loads := make([]load, len(d.engines))
 	for i, e := range d.engines {
 		loads[i] = load{engine: e.Name, answers: e.answers.Load(), bySet: map[state.Key]int{}}
@@ -98,7 +103,7 @@ func (d *Driver) load() []load {
 func (d *Driver) keep(r record, listed bool, from origin) {
 	k := &keeper{
 		d: d, key: r.key(), placed: r.Engine, rec: r, from: from, listed: listed, over: !listed,
-		poked: make(chan struct{}, 1), stopped: make(chan struct{}),
+		id: r.identity(d.cfg.Owner), poked: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	for i, c := range r.Containers {
 		k.containers = append(k.containers, c.Name)

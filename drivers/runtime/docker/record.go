@@ -2,6 +2,7 @@ package docker
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
@@ -14,6 +15,8 @@ type record struct {
 	Task           runtime.Task
 	TaskDefinition string
 	Containers     []runtime.Container
+	// Generation is that of the order in which the task's name was first listed.
+	Generation int64 `json:",omitempty"`
 	// Engine is where its containers are, once it was begun.
 	Engine string
 	// Begun: its containers may have been made.
@@ -22,9 +25,9 @@ type record struct {
 	StopDeadlines []time.Time `json:",omitempty"`
 }
 
-func newRecord(set runtime.TaskSet, name string, at time.Time) record {
+func newRecord(set runtime.TaskSet, generation int64, name string, at time.Time) record {
 	return record{
-		TaskDefinition: set.TaskDefinition, Containers: set.Containers,
+		TaskDefinition: set.TaskDefinition, Containers: set.Containers, Generation: generation,
 		Task: runtime.Task{
 			Name: name, TaskSet: set.ID, Service: set.Service, State: runtime.Pending, Health: runtime.Unknown, StartTime: at,
 		},
@@ -59,6 +62,22 @@ func (r *record) stopping(code runtime.StopCode, reason string, at time.Time) {
 // container is the name of the i-th container on its engine.
 func (r *record) container(owner string, i int) string {
 	return fmt.Sprintf("%s.%s.%s", owner, r.Task.Name, r.Containers[i].Name)
+}
+
+// network is the container whose network the others share: the first essential one, for the network goes when it exits.
+func (r *record) network() int {
+	return max(0, slices.IndexFunc(r.Containers, func(c runtime.Container) bool { return c.Essential }))
+}
+
+// inOrder is the order in which the containers are made and started: the one that has the network before those that share it.
+func (r *record) inOrder() []int {
+	order := []int{r.network()}
+	for i := range r.Containers {
+		if i != order[0] {
+			order = append(order, i)
+		}
+	}
+	return order
 }
 
 // firstAssigned is the port of the first mapping that names none.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
@@ -50,20 +51,19 @@ func TestATaskIsReachedAtItsEndpointAndKnowsWhoItIs(t *testing.T) {
 }
 
 // dial reads what a container answers; it may not listen yet.
-func dial(t *testing.T, address string) string {
+func dial(t *testing.T, address string) (answer string) {
 	t.Helper()
-	for t.Context().Err() == nil {
-		conn, err := net.Dial("tcp", address)
+	eventually(t, "a container answers at "+address, func() bool {
+		conn, err := net.DialTimeout("tcp", address, patience)
 		if err != nil {
-			continue
+			return false
 		}
+		defer conn.Close()
 		text, err := io.ReadAll(conn)
-		_ = conn.Close()
-		if err == nil && len(text) > 0 {
-			return string(text)
-		}
-	}
-	return ""
+		answer = string(text)
+		return err == nil && len(text) > 0
+	})
+	return answer
 }
 
 func TestContainersOfATaskShareItsNetworkAndItsEnd(t *testing.T) {
@@ -96,6 +96,24 @@ func TestContainersOfATaskShareItsNetworkAndItsEnd(t *testing.T) {
 	task = reaches(t, d, task.Name, runtime.Stopped)
 	if task.StopReason != "essential container app exited with code 137" {
 		t.Errorf("got %q", task.StopReason)
+	}
+}
+
+func TestATaskIsReachedAfterAContainerThatIsNotEssentialExited(t *testing.T) {
+	t.Parallel()
+	cli := engineOrSkip(t)
+	d := open(t, config(t, cli))
+	set := oneTask(image(t, cli), "-listen", ":8080")
+	set.Containers[0].Ports = []runtime.Port{{ContainerPort: 8080}}
+	set.Containers = append([]runtime.Container{{Name: "init", Image: image(t, cli), Command: []string{"/workload", "run", "-exit", "0"}}}, set.Containers...)
+	ensure(t, d, 1, set)
+	task := reaches(t, d, set.Tasks[0], runtime.Running)
+	eventually(t, "init has exited", func() bool {
+		there, err := cli.ContainerInspect(t.Context(), d.cfg.Owner+"."+task.Name+".init", client.ContainerInspectOptions{})
+		return err == nil && there.Container.State.Status == container.StateExited
+	})
+	if text := dial(t, task.Endpoints[0].Address); !strings.Contains(text, "SLIPWAY_CONTAINER=app\n") {
+		t.Errorf("got %q", text)
 	}
 }
 
@@ -156,10 +174,41 @@ func TestTasksAreAdoptedByTheirLabelsWhenTheStateIsLost(t *testing.T) {
 	if after.TaskSet != before.TaskSet || after.Service != before.Service || !after.StartTime.Equal(before.StartTime) || after.Endpoints[0] != before.Endpoints[0] {
 		t.Errorf("got %+v, want %+v", after, before)
 	}
+	if err := d.EnsureTaskSet(t.Context(), 2, set); !errors.Is(err, problem.Aborted) {
+		t.Errorf("an order that is older than the containers: %v", err)
+	}
 	ensure(t, d, 4, set)
 	set.Tasks = nil
 	ensure(t, d, 5, set)
 	until(t, d, before.Name, func(task runtime.Task) bool { return task.State == runtime.Stopped })
+}
+
+func TestATaskThatExitedIsNotStartedAgainWhenTheStateIsLost(t *testing.T) {
+	t.Parallel()
+	cli := engineOrSkip(t)
+	cfg := config(t, cli)
+	d := open(t, cfg)
+	set := oneTask(image(t, cli), "-exit", "3")
+	ensure(t, d, 1, set)
+	task := reaches(t, d, set.Tasks[0], runtime.Stopped)
+	started := func() string {
+		there, err := cli.ContainerInspect(t.Context(), cfg.Owner+"."+task.Name+".app", client.ContainerInspectOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return there.Container.State.StartedAt
+	}
+	before := started()
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Dir = t.TempDir()
+	d = open(t, cfg)
+	ensure(t, d, 1, set)
+	again := reaches(t, d, task.Name, runtime.Stopped)
+	if again.ExitCode == nil || *again.ExitCode != 3 || started() != before {
+		t.Errorf("started at %s and then at %s: %+v", before, started(), again)
+	}
 }
 
 func TestANewTaskGoesWhereItsSetHasFewest(t *testing.T) {
@@ -185,7 +234,7 @@ func TestTasksAreSpreadOverEngines(t *testing.T) {
 	t.Parallel()
 	cli := engineOrSkip(t)
 	cfg := config(t, cli)
-	cfg.Engines = []Engine{{Name: "a"}, {Name: "b"}} // one engine by two names: its containers tell them apart no more than here
+	cfg.Engines = []Engine{{Name: "a"}, {Name: "b"}} // one engine by two names; labels tell the containers apart
 	d := open(t, cfg)
 	set := oneTask(image(t, cli))
 	set.Tasks = []string{set.ID + "-1", set.ID + "-2", set.ID + "-3", set.ID + "-4"}
@@ -193,7 +242,11 @@ func TestTasksAreSpreadOverEngines(t *testing.T) {
 	on := map[string]int{}
 	for _, name := range set.Tasks {
 		reaches(t, d, name, runtime.Running)
-		on[d.keeperOf(name).placed]++
+		there, err := cli.ContainerInspect(t.Context(), cfg.Owner+"."+name+".app", client.ContainerInspectOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		on[there.Container.Config.Labels[engineLabel]]++
 	}
 	if on["a"] != 2 || on["b"] != 2 {
 		t.Errorf("tasks by engine: %v", on)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 
@@ -31,6 +32,7 @@ type DockerConfig struct {
 // engines reads the list of engines.
 func (c DockerConfig) engines() ([]docker.Engine, error) {
 	var engines []docker.Engine
+	var err error
 	for part := range strings.SplitSeq(c.Engines, ",") {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
@@ -41,7 +43,9 @@ func (c DockerConfig) engines() ([]docker.Engine, error) {
 		}
 		e := docker.Engine{Name: name, Host: host}
 		if address, ok := strings.CutPrefix(host, "tcp://"); ok {
-			e.Address, _, _ = strings.Cut(address, ":")
+			if e.Address, _, err = net.SplitHostPort(address); err != nil {
+				return nil, fmt.Errorf("docker-engines: %q has no port, e.g. tcp://10.0.0.7:2376", host)
+			}
 			if c.Certs != "" {
 				e.CACert, e.Cert, e.Key = filepath.Join(c.Certs, "ca.pem"), filepath.Join(c.Certs, "cert.pem"), filepath.Join(c.Certs, "key.pem")
 			}

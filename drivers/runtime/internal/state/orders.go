@@ -48,6 +48,16 @@ func (o *Orders) Set(key Key) (Set, bool) {
 	return Set{}, false
 }
 
+// Generation returns the highest generation seen of a service, 0 if none was.
+func (o *Orders) Generation(service string) int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if s := o.services[service]; s != nil {
+		return s.Generation
+	}
+	return 0
+}
+
 // Ensure puts an order in force, behind the fence.
 func (o *Orders) Ensure(ctx context.Context, generation int64, set runtime.TaskSet) (Set, error) {
 	o.mu.Lock()
@@ -79,7 +89,10 @@ func (o *Orders) Delete(ctx context.Context, generation int64, key Key) (Set, bo
 }
 
 // Change changes a set's record, outside the fence: what the runtime itself has found out.
-func (o *Orders) Change(key Key, change func(*Set)) error {
+func (o *Orders) Change(key Key, change func(*Set)) error { return o.Restore(key, 0, change) }
+
+// Restore is Change for an order that was lost: the fence is afterwards at least the generation.
+func (o *Orders) Restore(key Key, generation int64, change func(*Set)) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	service := o.services[key.Service]
@@ -88,7 +101,7 @@ func (o *Orders) Change(key Key, change func(*Set)) error {
 	}
 	set := service.Sets[key.ID]
 	change(&set)
-	return o.accept(service.With(service.Generation, key.ID, set))
+	return o.accept(service.With(max(service.Generation, generation), key.ID, set))
 }
 
 // Forget forgets a deleted set.

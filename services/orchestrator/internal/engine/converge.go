@@ -15,7 +15,7 @@ import (
 
 const callTimeout = 5 * time.Second
 
-// world is what a worker has brought about, so that it does not ask for it again.
+// world is what a worker has brought about, so that it does not ask for it again. Each part is its lane's alone.
 type world struct {
 	routes           *traffic.Routes
 	routesGeneration int64
@@ -28,42 +28,11 @@ type told struct {
 	tasks  []string
 }
 
-// forget is for when somebody else may have been at work: everything is asked for again. The task sets that there were are
-// still known, so that those that are to go are deleted.
-func (w *world) forget() {
-	w.routes = nil
-	for id := range w.taskSets {
-		w.taskSets[id] = told{}
+func (w *worker) convergeRoutes(ctx context.Context, o order) error {
+	e, key, service, d := w.engine, o.service.Key(), o.service, o.desired
+	if o.anew {
+		w.world.routes = nil
 	}
-}
-
-// converge brings the world to what is desired: routes first, for traffic is what users see. Every write is idempotent
-// and carries the generation; what is done already is left out.
-func (w *worker) converge(ctx context.Context, service rollout.Service, d rollout.Desired) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	err := errors.Join(
-		w.convergeRoutes(ctx, service, d),
-		w.convergeTaskSets(ctx, service, d),
-		w.convergeTargets(ctx, service, d),
-		w.convergeReports(ctx, service, d),
-		w.convergeHooks(ctx, service, d),
-	)
-	w.engine.facts.change(func() {
-		trouble := w.engine.facts.trouble
-		switch {
-		case err != nil:
-			trouble[service.Key()] = err.Error()
-		case trouble[service.Key()] != "":
-			delete(trouble, service.Key())
-			w.wake() // to decide without it
-		}
-	})
-	return err
-}
-
-func (w *worker) convergeRoutes(ctx context.Context, service rollout.Service, d rollout.Desired) error {
-	e, key := w.engine, service.Key()
 	e.facts.mu.RLock()
 	applied, there := e.facts.applied.by[key]
 	seen := e.facts.applied.known
@@ -107,9 +76,15 @@ func routesOf(service rollout.Service, r rollout.Routes) traffic.Routes {
 	return routes
 }
 
-func (w *worker) convergeTaskSets(ctx context.Context, service rollout.Service, d rollout.Desired) error {
+func (w *worker) convergeTaskSets(ctx context.Context, o order) error {
+	service, d := o.service, o.desired
 	if w.world.taskSets == nil {
 		w.world.taskSets = map[string]told{}
+	}
+	if o.anew { // the sets that there were are still known, so that those that are to go are deleted
+		for id := range w.world.taskSets {
+			w.world.taskSets[id] = told{}
+		}
 	}
 	var errs []error
 	wanted := map[string]bool{}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -12,6 +13,11 @@ import (
 	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
 )
+
+// convergeHealth brings the healthcheck service's view of the targets about.
+func (w *worker) convergeHealth(ctx context.Context, o order) error {
+	return errors.Join(w.convergeTargets(ctx, o.service, o.desired), w.convergeReports(ctx, o.service, o.desired))
+}
 
 // convergeTargets registers the targets that are not checked yet and deregisters those that no longer should be.
 func (w *worker) convergeTargets(ctx context.Context, service rollout.Service, d rollout.Desired) error {
@@ -62,10 +68,11 @@ func (w *worker) targetsToChange(service string, group rollout.DesiredTargets) (
 
 // convergeHooks invokes the hooks that are asked for and not known yet, and cancels those given up. What the hooks service
 // answers is an observation like what it streams.
-func (w *worker) convergeHooks(ctx context.Context, service rollout.Service, d rollout.Desired) error {
+func (w *worker) convergeHooks(ctx context.Context, o order) error {
+	service, d := o.service, o.desired
 	var errs []error
 	for _, call := range d.Hooks {
-		if w.invoked(call) {
+		if w.invoked(service.Key(), call.ID) {
 			continue
 		}
 		invocation, err := invocationOf(service, call)
@@ -79,24 +86,39 @@ func (w *worker) convergeHooks(ctx context.Context, service rollout.Service, d r
 			continue
 		}
 		w.engine.facts.change(func() {
-			if w.engine.facts.calls.by[call.Deployment][call.ID] == nil {
-				w.engine.facts.calls.set(call.Deployment, call.ID, answer.GetInvocation())
+			if w.engine.facts.calls.by[service.Key()][call.ID] == nil {
+				w.engine.facts.calls.set(service.Key(), call.ID, answer.GetInvocation())
 			}
 		})
 		w.wake()
 	}
-	for _, id := range d.CanceledHooks {
+	for _, id := range w.unwanted(service.Key(), d.Hooks) {
 		_, err := w.engine.Hooks.CancelInvocation(ctx, &hookspb.CancelInvocationRequest{Generation: d.Generation, Id: id})
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-func (w *worker) invoked(call rollout.DesiredInvocation) bool {
+func (w *worker) invoked(service, id string) bool {
 	f := w.engine.facts
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.calls.by[call.Deployment][call.ID] != nil
+	return f.calls.by[service][id] != nil
+}
+
+// unwanted is the invocations of the service that have not ended and that nobody waits for any more.
+func (w *worker) unwanted(service string, wanted []rollout.DesiredInvocation) []string {
+	f := w.engine.facts
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	var ids []string
+	for id, call := range f.calls.by[service] {
+		open := call.GetState() == hookspb.Invocation_STATE_PENDING || call.GetState() == hookspb.Invocation_STATE_IN_PROGRESS
+		if open && !slices.ContainsFunc(wanted, func(w rollout.DesiredInvocation) bool { return w.ID == id }) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func invocationOf(service rollout.Service, call rollout.DesiredInvocation) (*hookspb.Invocation, error) {

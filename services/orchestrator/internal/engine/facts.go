@@ -2,6 +2,8 @@ package engine
 
 import (
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
@@ -16,9 +18,9 @@ type facts struct {
 	mu      sync.RWMutex
 	tasks   nested[runtime.Task]                // by service and name
 	applied known[traffic.Applied]              // by service
-	trouble map[string]string                   // of converging, by service
+	trouble nested[string]                      // of converging, by service and peer
 	targets nested[*healthcheckpb.TargetHealth] // by target group and id
-	calls   nested[*hookspb.Invocation]         // by deployment and id
+	calls   nested[*hookspb.Invocation]         // by service and id
 	alarms  known[*alarmspb.MetricAlarm]        // by name
 }
 
@@ -32,7 +34,7 @@ type nested[V any] struct {
 	by    map[string]map[string]V
 }
 
-func newFacts() *facts { return &facts{trouble: map[string]string{}} }
+func newFacts() *facts { return &facts{} }
 
 func (k *known[V]) set(key string, v V) {
 	if k.by == nil {
@@ -62,6 +64,31 @@ func (f *facts) change(do func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	do()
+}
+
+// noteTrouble notes what is wrong with a peer, "" for nothing, and reports whether that is news.
+func (f *facts) noteTrouble(service, peer, text string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.trouble.by[service][peer] == text {
+		return false
+	}
+	if text == "" {
+		f.trouble.remove(service, peer)
+	} else {
+		f.trouble.set(service, peer, text)
+	}
+	return true
+}
+
+// troubleOf is all that is wrong. The lock is held.
+func (f *facts) troubleOf(service string) string {
+	peers := f.trouble.by[service]
+	var texts []string
+	for _, peer := range slices.Sorted(maps.Keys(peers)) {
+		texts = append(texts, peers[peer])
+	}
+	return strings.Join(texts, "\n")
 }
 
 // Tasks returns what the runtime says of a service's tasks, by name.

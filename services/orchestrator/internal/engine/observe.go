@@ -17,7 +17,7 @@ func (e *Engine) observe(s rollout.State) rollout.Observation {
 	defer f.mu.RUnlock()
 	key := s.Service.Key()
 	o := rollout.Observation{
-		Trouble: f.trouble[key],
+		Trouble: f.troubleOf(key),
 		Runtime: rollout.RuntimeFacts{Known: f.tasks.known, Tasks: make(map[string]rollout.TaskFact, len(f.tasks.by[key]))},
 	}
 	for name, task := range f.tasks.by[key] {
@@ -26,8 +26,10 @@ func (e *Engine) observe(s rollout.State) rollout.Observation {
 	f.observeTraffic(&o, s)
 	if d := s.Deployment; d != nil {
 		o.Hooks = rollout.HookFacts{Known: f.calls.known, Invocations: map[string]rollout.InvocationFact{}}
-		for id, call := range f.calls.by[d.ID] {
-			o.Hooks.Invocations[id] = invocationFact(call)
+		for id, call := range f.calls.by[key] {
+			if call.GetDeployment() == d.ID {
+				o.Hooks.Invocations[id] = invocationFact(call)
+			}
 		}
 		o.Alarms = rollout.AlarmFacts{Known: f.alarms.known, States: map[string]rollout.AlarmState{}}
 		for _, name := range d.Config.Alarms.Names {

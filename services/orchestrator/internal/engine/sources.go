@@ -155,7 +155,7 @@ func (e *Engine) watchHooks(ctx context.Context) error {
 				e.facts.calls = nested[*hookspb.Invocation]{known: true}
 			}
 			for _, call := range m.GetInvocations() {
-				e.facts.calls.set(call.GetDeployment(), call.GetId(), call)
+				e.facts.calls.set(call.GetService(), call.GetId(), call)
 				services[call.GetService()] = true
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,14 +33,20 @@ type worker struct {
 
 	state *rollout.State // nil: to be loaded
 	world world          // what this worker has brought about
-	delay time.Duration  // after a failure; 0 when all is well
+	lanes []*lane        // that bring it about
+	anew  bool           // what was told before does not count
+	// ordered: the lanes have what the state wants.
+	ordered bool
+	delay   time.Duration // after a failure; 0 when all is well
 }
 
 func newWorker(e *Engine, key store.Key) *worker {
-	return &worker{
+	w := &worker{
 		engine: e, key: key, woken: make(chan struct{}, 1),
 		log: e.Log.With("service", key.Cluster+"/"+key.Name),
 	}
+	w.lanes = w.newLanes()
+	return w
 }
 
 func parseKey(service string) store.Key {
@@ -58,7 +65,24 @@ func (w *worker) wake() {
 func (w *worker) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	ctx, cancel := context.WithCancel(ctx)
+	var lanes sync.WaitGroup
+	for _, l := range w.lanes {
+		lanes.Go(func() { l.run(ctx) })
+	}
+	defer lanes.Wait()
+	defer cancel()
 	for ctx.Err() == nil {
+		if w.leaving() {
+			if w.idle() && w.engine.letGo(w) {
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-w.woken:
+			}
+			continue
+		}
 		next, err := w.step(ctx)
 		switch {
 		case err == nil:
@@ -69,7 +93,7 @@ func (w *worker) run(ctx context.Context) {
 			w.failed(err)
 			next = w.engine.Now().Add(w.delay)
 		}
-		if w.ended(err) && w.engine.letGo(w) {
+		if errors.Is(err, errNoService) && w.engine.letGo(w) {
 			return
 		}
 		var wait <-chan time.Time
@@ -117,20 +141,22 @@ func (w *worker) step(ctx context.Context) (time.Time, error) {
 	}
 }
 
-// carryOut persists a decision, then brings the world to what it wants.
+// carryOut persists a decision, then orders the world that it wants.
 func (w *worker) carryOut(ctx context.Context, d rollout.Decision) error {
 	if d.Changed {
 		if err := w.persist(ctx, d); err != nil {
 			return err
 		}
 	}
-	return w.converge(ctx, d.Next.Service, d.Desired)
+	w.converge(d.Next.Service, d.Desired)
+	w.ordered = !d.Changed
+	return nil
 }
 
-// ended reports whether the service is deleted, or was never there. When it left routes in a data plane that cannot be
-// seen, the data plane's next snapshot brings the worker back.
-func (w *worker) ended(err error) bool {
-	return errors.Is(err, errNoService) || err == nil && w.state.Service.Phase == rollout.Inactive
+// leaving reports whether the service is deleted and its last orders are given. When it left routes in a data plane that cannot
+// be seen, the data plane's next snapshot brings the worker back.
+func (w *worker) leaving() bool {
+	return w.state != nil && w.state.Service.Phase == rollout.Inactive && w.ordered && !w.reload.Load()
 }
 
 func (w *worker) load(ctx context.Context) error {
@@ -150,7 +176,7 @@ func (w *worker) load(ctx context.Context) error {
 		return err
 	}
 	w.state = &a.State
-	w.world.forget()
+	w.anew = true
 	return nil
 }
 

@@ -42,7 +42,7 @@ func fullDeployment(s *rollout.State) {
 	d.State, d.RolloutState, d.Reason, d.SupersededBy = rollout.RollbackSuccessful, rollout.RolloutFailed, "it failed", "d-next"
 	d.Stage, d.StageTime, d.Step, d.Sources = rollout.BakeTime, at(1), 2, []rollout.Revision{old}
 	d.ShiftGeneration, d.ShiftTime, d.BakeUntil, d.ScaleUpDeadline, d.HooksStarted, d.Deadlocked = 3, at(2), at(3), at(4), true, true
-	d.CanceledHooks, d.Failures, d.BreakerTripped = []string{"gone"}, 4, true
+	d.Failures, d.BreakerTripped = 4, true
 	d.Alarms = rollout.AlarmWatch{Status: rollout.MonitorTriggered, Triggered: []string{"b"}}
 	d.CreateTime, d.StartTime, d.UpdateTime, d.FinishTime, d.EventSequence = at(5), at(6), at(7), at(8), 9
 	d.Rollback = &rollout.Rollback{

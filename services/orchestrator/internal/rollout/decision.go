@@ -87,7 +87,7 @@ func (r *run) decision(prev State) Decision {
 			r.Deployment.UpdateTime = r.now
 		}
 	}
-	return Decision{Next: r.State, Changed: changed, Events: r.events, Desired: desire(r.State, r.obs), WakeAt: r.wake}
+	return Decision{Next: r.State, Changed: changed, Events: r.events, Desired: desire(r.State), WakeAt: r.wake}
 }
 
 // normal makes nil and empty slices alike, so that a state that went through JSON is not taken for a changed one.
@@ -100,7 +100,7 @@ func normal(s State) State {
 	n.Service.Production, n.Service.Test = orNil(n.Service.Production), orNil(n.Service.Test)
 	n.Service.Conditions = orNil(n.Service.Conditions)
 	if d := n.Deployment; d != nil {
-		d.Sources, d.Hooks, d.CanceledHooks = orNil(d.Sources), orNil(d.Hooks), orNil(d.CanceledHooks)
+		d.Sources, d.Hooks = orNil(d.Sources), orNil(d.Hooks)
 		d.Conditions, d.History = orNil(d.Conditions), orNil(d.History)
 		d.Alarms.Triggered = orNil(d.Alarms.Triggered)
 	}

@@ -22,7 +22,6 @@ type Deployment struct {
 	ScaleUpDeadline time.Time
 	HooksStarted    bool      // the hooks of the present stage have been asked for
 	Hooks           []HookRun // of the present stage
-	CanceledHooks   []string  // invocations nobody waits for any more
 	Failures        int       // failed tasks, each counted once
 	BreakerTripped  bool
 	Alarms          AlarmWatch

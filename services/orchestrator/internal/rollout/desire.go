@@ -4,12 +4,11 @@ import "time"
 
 // Desired is the world that the state wants. It is a function of the state; observations only leave out what is done.
 type Desired struct {
-	Generation    int64
-	TaskSets      []DesiredTaskSet
-	TargetGroups  []DesiredTargets
-	Routes        *Routes // nil without a load balancer, or when nothing of a deleted service is left
-	Hooks         []DesiredInvocation
-	CanceledHooks []string // ids of invocations to cancel
+	Generation   int64
+	TaskSets     []DesiredTaskSet
+	TargetGroups []DesiredTargets
+	Routes       *Routes             // nil without a load balancer, or when nothing of a deleted service is left
+	Hooks        []DesiredInvocation // every other invocation of the service that has not ended is canceled
 }
 
 // DesiredTaskSet is the tasks of one task set that run. Tasks not named are stopped.
@@ -67,7 +66,7 @@ type DesiredInvocation struct {
 	TimeoutAction     TimeoutAction
 }
 
-func desire(s State, o Observation) Desired {
+func desire(s State) Desired {
 	d := Desired{Generation: s.Service.Generation}
 	for i := range s.Service.TaskSets {
 		set := &s.Service.TaskSets[i]
@@ -87,11 +86,6 @@ func desire(s State, o Observation) Desired {
 	}
 	if s.Deployment != nil {
 		d.Hooks = s.desiredHooks()
-		for _, id := range s.Deployment.CanceledHooks {
-			if fact, seen := o.Hooks.Invocations[id]; seen && fact.Status == HookInProgress {
-				d.CanceledHooks = append(d.CanceledHooks, id)
-			}
-		}
 	}
 	return d
 }

@@ -174,17 +174,8 @@ func (r *run) stepContinued() bool {
 	return false
 }
 
-// cancelHooks gives up the hooks of the present stage.
-func (r *run) cancelHooks() {
-	d := r.Deployment
-	for i := range d.Hooks {
-		h := &d.Hooks[i]
-		if !h.ended() && h.Hook != "" {
-			d.CanceledHooks = append(d.CanceledHooks, h.ID)
-		}
-	}
-	d.Hooks, d.HooksStarted = nil, false
-}
+// cancelHooks gives up the hooks of the present stage: what is no longer desired is canceled.
+func (r *run) cancelHooks() { r.Deployment.Hooks, r.Deployment.HooksStarted = nil, false }
 
 // desiredHooks is the invocations that have been asked for and have not ended.
 func (s *State) desiredHooks() []DesiredInvocation {

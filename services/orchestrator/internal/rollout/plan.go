@@ -48,7 +48,7 @@ func MakePlan(s State, begin time.Time) Plan {
 		p.Warnings = append(p.Warnings, "there is no COMPLETED service revision: a failure cannot be rolled back")
 	}
 	now := begin.UTC().Round(0)
-	o := ideal(s, desire(s, Observation{}))
+	o := ideal(s, desire(s))
 	for range planLimit {
 		decision := Decide(s, o, now)
 		s = decision.Next

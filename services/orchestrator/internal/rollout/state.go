@@ -167,7 +167,6 @@ func (s State) clone() State {
 		d := *s.Deployment
 		d.Sources = slices.Clone(d.Sources)
 		d.Hooks = slices.Clone(d.Hooks)
-		d.CanceledHooks = slices.Clone(d.CanceledHooks)
 		d.Conditions = slices.Clone(d.Conditions)
 		d.History = slices.Clone(d.History)
 		d.Alarms.Triggered = slices.Clone(d.Alarms.Triggered)

@@ -87,7 +87,7 @@ func TestOfTwoSaversOneLosesAndItsEventsAreNotWritten(t *testing.T) {
 		t.Errorf("saved %v", saved)
 	}
 	started := map[string]int{}
-	for _, e := range eventsAtLast(t, s, 2) {
+	for _, e := range eventsAtLast(t, s, 4) {
 		if e.Event.Name == rollout.EventDeploymentInProgress {
 			started[e.Service]++
 		}
