@@ -16,7 +16,7 @@ import (
 
 // What happens to one container in the middle of a deployment of each strategy, all at once; each must end as if nothing had
 // happened, and traffic that does not pass what is away must not notice.
-func TestTroubleInTheMiddleOfEachStrategy(t *testing.T) {
+func TestTroubleInTheMiddleOfEachStrategy(t *testing.T) { //nolint:tparallel // one after the other, on one installation
 	t.Parallel()
 	in := install(t, currentTag)
 	e := in.env()

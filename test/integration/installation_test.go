@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -21,7 +20,6 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/network"
 	"github.com/testcontainers/testcontainers-go/wait"
-
 	"google.golang.org/grpc"
 
 	"github.com/slipway-deploy/slipway/internal/stories"
@@ -202,8 +200,6 @@ func groupOf(t *testing.T, path string) string {
 	check(t, err)
 	return strconv.Itoa(int(info.Sys().(*syscall.Stat_t).Gid))
 }
-
-func unique() string { return strings.ToLower(rand.Text()[:8]) }
 
 func check(t *testing.T, err error) {
 	t.Helper()

@@ -58,7 +58,7 @@ func buildPrevious(t *testing.T) {
 		t.Fatalf("check out %s: %v", revision, err)
 	}
 	t.Cleanup(func() {
-		cmd := exec.Command("git", "worktree", "remove", "--force", tree) //nolint:noctx // the test's context has ended
+		cmd := exec.Command("git", "worktree", "remove", "--force", tree)
 		cmd.Dir = "../.."
 		_ = cmd.Run()
 	})

@@ -10,7 +10,7 @@ import (
 )
 
 // The four stories, played on containers.
-func TestStories(t *testing.T) {
+func TestStories(t *testing.T) { //nolint:tparallel // one after the other, on one installation
 	t.Parallel()
 	e := install(t, currentTag).env()
 	for _, story := range stories.All() {
