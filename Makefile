@@ -52,6 +52,10 @@ demo: deps build ## Play four deployments of real processes under load and print
 images: ## Build the images slipway/<service>, slipway/cli and slipway/example-web, without any base image
 	@scripts/build-images
 
+.PHONY: release
+release: ## Build the archives of a release into dist/, with checksums and a bill of materials
+	@scripts/release
+
 .PHONY: postgres-image
 postgres-image: ## Build POSTGRES_IMAGE (slipway/postgres:debian) from Debian packages, where no registry is reached
 	@scripts/build-base-images postgres $(or $(POSTGRES_IMAGE),slipway/postgres:debian)
@@ -177,4 +181,4 @@ verify-tidy: ## Fail if go mod tidy would change a go.mod or go.sum
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin gen/ts/dist gen/ts/build gen/ts/node_modules
+	rm -rf bin dist gen/ts/dist gen/ts/build gen/ts/node_modules

@@ -19,7 +19,7 @@ func main() {
 
 // commands lists the commands.
 func commands(c *cli) []*cobra.Command {
-	return []*cobra.Command{
+	return append([]*cobra.Command{
 		newDev(c),
 		newDemo(c),
 		newMigrate(c),
@@ -38,5 +38,5 @@ func commands(c *cli) []*cobra.Command {
 		newRollback(c),
 		newAlarms(c),
 		newVersion(c),
-	}
+	}, extra(c)...)
 }
