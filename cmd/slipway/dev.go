@@ -51,6 +51,7 @@ still run are taken up again. To begin anew, stop it and delete the folder.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&cfg.Dir, "dir", stateDir(), "folder for the state")
+	f.StringSliceVar(&cfg.AllowedOrigins, "allowed-origins", nil, "origins whose pages may call, such as http://localhost:5173; * is every one")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log everything, not only trouble")
 	for name, address := range map[string]*string{
 		"listen-orchestrator": &cfg.Addresses.Orchestrator, "listen-hooks": &cfg.Addresses.Hooks, "listen-healthcheck": &cfg.Addresses.Healthcheck,

@@ -25,7 +25,8 @@ type Config struct {
 	Dir            string // of Postgres, the runtime and the proxy
 	DatabaseURL    string // "" starts a private Postgres in Dir
 	Addresses      Addresses
-	NoOrchestrator bool // for tests that run it as a program of its own
+	NoOrchestrator bool     // for tests that run it as a program of its own
+	AllowedOrigins []string // whose pages may call the services
 	Log            *slog.Logger
 }
 
@@ -107,6 +108,7 @@ func (s *Stack) start(ctx context.Context, name string, p part, err error, addr 
 
 func (s *Stack) startAlarms(ctx context.Context, cfg Config) error {
 	c := alarms.Default()
+	c.Listen.AllowedOrigins = cfg.AllowedOrigins
 	c.Listen.Addr, c.DatabaseURL = cfg.Addresses.Alarms, s.DatabaseURL
 	a, err := alarms.New(ctx, c, cfg.Log.With("service_name", "alarms"))
 	return s.start(ctx, "alarms", a, err, &s.Addresses.Alarms)
@@ -114,6 +116,7 @@ func (s *Stack) startAlarms(ctx context.Context, cfg Config) error {
 
 func (s *Stack) startHealthcheck(ctx context.Context, cfg Config) error {
 	c := healthcheck.Default()
+	c.Listen.AllowedOrigins = cfg.AllowedOrigins
 	c.Listen.Addr, c.DatabaseURL = cfg.Addresses.Healthcheck, s.DatabaseURL
 	a, err := healthcheck.New(ctx, c, cfg.Log.With("service_name", "healthcheck"))
 	return s.start(ctx, "healthcheck", a, err, &s.Addresses.Healthcheck)
@@ -121,6 +124,7 @@ func (s *Stack) startHealthcheck(ctx context.Context, cfg Config) error {
 
 func (s *Stack) startHooks(ctx context.Context, cfg Config) error {
 	c := hooks.Default()
+	c.Listen.AllowedOrigins = cfg.AllowedOrigins
 	c.Listen.Addr, c.DatabaseURL = cfg.Addresses.Hooks, s.DatabaseURL
 	a, err := hooks.New(ctx, c, cfg.Log.With("service_name", "hooks"))
 	return s.start(ctx, "hooks", a, err, &s.Addresses.Hooks)
@@ -128,6 +132,7 @@ func (s *Stack) startHooks(ctx context.Context, cfg Config) error {
 
 func (s *Stack) startProxy(ctx context.Context, cfg Config) error {
 	c := proxy.Default()
+	c.Listen.AllowedOrigins = cfg.AllowedOrigins
 	c.Listen.Addr = cfg.Addresses.Proxy
 	c.RoutesDir = filepath.Join(cfg.Dir, "proxy", "routes")
 	c.Alarms = grpcclient.Config{Target: s.Addresses.Alarms, Name: "alarms"}
@@ -137,6 +142,7 @@ func (s *Stack) startProxy(ctx context.Context, cfg Config) error {
 
 func (s *Stack) startOrchestrator(ctx context.Context, cfg Config) error {
 	c := orchestrator.Default()
+	c.Listen.AllowedOrigins = cfg.AllowedOrigins
 	c.Listen.Addr, c.DatabaseURL, c.RuntimeDir = cfg.Addresses.Orchestrator, s.DatabaseURL, s.RuntimeDir
 	c.Hooks.Target, c.Healthcheck.Target = s.Addresses.Hooks, s.Addresses.Healthcheck
 	c.Alarms.Target, c.Traffic.Target = s.Addresses.Alarms, s.Addresses.Proxy
