@@ -46,7 +46,7 @@ func (w *worker) convergeRoutes(ctx context.Context, o order) error {
 	}
 	routes := routesOf(service, *d.Routes)
 	forgotten := seen && applied.Generation < w.world.routesGeneration && w.world.routes != nil
-	if w.world.routes != nil && !forgotten && reflect.DeepEqual(*w.world.routes, routes) {
+	if w.world.routes != nil && !forgotten && w.world.routesGeneration >= service.RoutesGeneration && reflect.DeepEqual(*w.world.routes, routes) {
 		return nil
 	}
 	if err := e.Traffic.Apply(ctx, d.Generation, routes); err != nil {

@@ -64,6 +64,7 @@ const (
 // run is one decision in the making: a copy of the state that is changed, and what comes of it.
 type run struct {
 	State
+	before     State // as it was
 	obs        Observation
 	now        time.Time
 	generation int64 // that the changed state will be saved with
@@ -73,13 +74,16 @@ type run struct {
 }
 
 func newRun(s State, o Observation, now time.Time) *run {
-	return &run{State: s.clone(), obs: o, now: now.UTC().Round(0), generation: s.Service.Generation + 1}
+	return &run{State: s.clone(), before: s, obs: o, now: now.UTC().Round(0), generation: s.Service.Generation + 1}
 }
 
 // decision closes the run: conditions get the time since when they hold, and a changed state its generation.
 func (r *run) decision(prev State) Decision {
 	r.prune()
 	r.settleConditions(prev)
+	if r.routesChanged() {
+		r.Service.RoutesGeneration = r.generation
+	}
 	changed := len(r.events) > 0 || !reflect.DeepEqual(normal(prev), normal(r.State))
 	if changed {
 		r.Service.Generation = r.generation

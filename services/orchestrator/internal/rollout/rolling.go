@@ -18,6 +18,10 @@ func (r *run) advanceRolling() {
 			r.wait(WaitTasksHealthy, time.Time{}, "", "%d of %d tasks of %s are healthy", target.healthy(), target.Count, d.Target.ID)
 			return
 		}
+		if r.Service.Spec.LoadBalancer != nil && !r.inForce() {
+			r.wait(WaitTraffic, time.Time{}, "", "the data plane to serve from the tasks of %s", d.Target.ID)
+			return
+		}
 		r.enterStage(BakeTime)
 		d.BakeUntil = r.now.Add(d.Config.BakeTime)
 	}

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -240,9 +241,15 @@ func (r *run) shiftGeneration() int64 {
 	return 0
 }
 
-// inForce reports whether the data plane has acknowledged the weights moved last.
+// inForce reports whether the data plane has acknowledged the weights moved last, and the targets that there are.
 func (r *run) inForce() bool {
-	return r.obs.Traffic.Known && r.obs.Traffic.Generation >= r.shiftGeneration()
+	return r.obs.Traffic.Known && !r.routesChanged() && r.obs.Traffic.Generation >= max(r.shiftGeneration(), r.Service.RoutesGeneration)
+}
+
+// routesChanged reports whether this decision changes what the data plane serves.
+func (r *run) routesChanged() bool {
+	lb := r.Service.Spec.LoadBalancer
+	return lb != nil && r.Service.Phase == Active && !reflect.DeepEqual(r.before.Service.routes(lb), r.Service.routes(lb))
 }
 
 // weights gives the target group its share and the other one the rest.

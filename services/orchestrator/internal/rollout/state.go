@@ -15,16 +15,17 @@ type State struct {
 
 // Service is a service with its task sets and weights.
 type Service struct {
-	Cluster    string
-	Name       string
-	Generation int64 // grows by one with every save; the fencing token of every write to the outside
-	Phase      Phase
-	Spec       Spec
-	TaskSets   []TaskSet // oldest first
-	Production []Weight  // weights of the production listener; empty without a load balancer
-	Test       []Weight  // weights of the test listener; empty without one
-	Current    string    // id of the service revision that serves, "" before the first deployment has ended
-	Completed  *Completed
+	Cluster          string
+	Name             string
+	Generation       int64 // grows by one with every save; the fencing token of every write to the outside
+	Phase            Phase
+	Spec             Spec
+	TaskSets         []TaskSet // oldest first
+	RoutesGeneration int64     // of the save that changed last what the data plane serves
+	Production       []Weight  // weights of the production listener; empty without a load balancer
+	Test             []Weight  // weights of the test listener; empty without one
+	Current          string    // id of the service revision that serves, "" before the first deployment has ended
+	Completed        *Completed
 	// RevisionCount and OrdinalCount only grow, also when the service is deleted and created again:
 	// names of task sets and tasks are never used twice.
 	RevisionCount int64
