@@ -46,7 +46,7 @@ func TestAnInvocationThatIsGivenUpIsCanceled(t *testing.T) {
 	reasons := map[string]func(w *world){
 		"an alarm": func(w *world) { w.alarms.set("errors", alarmspb.MetricAlarm_STATE_ALARM) },
 		"a rollback": func(w *world) {
-			w.command("web", func(s rollout.State) (rollout.Command, error) {
+			w.command("web", func(s rollout.State) (rollout.Decision, error) {
 				return rollout.Stop(s, rollout.StopRollback, "", time.Now())
 			})
 		},

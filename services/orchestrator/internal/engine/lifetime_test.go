@@ -79,7 +79,7 @@ func TestAnEngineThatWasNotStartedCanBeStopped(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) { w.engine.Stop() })
 }
 
-func remove(s rollout.State) (rollout.Command, error) { return rollout.Delete(s, true, time.Now()) }
+func remove(s rollout.State) (rollout.Decision, error) { return rollout.Delete(s, true, time.Now()) }
 
 func (w *world) gone(name string) bool {
 	_, routed := w.traffic.Routes("default/" + name)

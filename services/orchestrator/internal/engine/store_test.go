@@ -115,9 +115,9 @@ func (m *memory) write(changes []store.Change) map[store.Key]bool {
 		saved[key] = true
 		m.generations[key] = c.Next.Service.Generation
 		next := c.Next
-		if c.Ended != nil {
-			m.deployments[c.Ended.Deployment.ID] = c.Ended.Deployment
-			m.record(key, c.Ended.Events)
+		for _, ended := range c.Ended {
+			m.deployments[ended.Deployment.ID] = ended.Deployment
+			m.record(key, ended.Events)
 		}
 		if d := next.Deployment; d != nil {
 			m.deployments[d.ID] = *d

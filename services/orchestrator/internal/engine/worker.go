@@ -182,7 +182,7 @@ func (w *worker) load(ctx context.Context) error {
 
 // persist saves the decision. A deployment that has ended leaves the worker's state, as it leaves the service's row.
 func (w *worker) persist(ctx context.Context, d rollout.Decision) error {
-	err := w.engine.committer.save(ctx, store.Change{Next: d.Next, Events: d.Events})
+	err := w.engine.committer.save(ctx, store.Change{Next: d.Next, Events: d.Events, Ended: d.Ended})
 	if err != nil {
 		return err
 	}
@@ -192,6 +192,10 @@ func (w *worker) persist(ctx context.Context, d rollout.Decision) error {
 	}
 	next := d.Next
 	ids := []string{}
+	for _, ended := range d.Ended {
+		w.engine.Metrics.saved(ctx, ended.Events)
+		ids = append(ids, ended.Deployment.ID)
+	}
 	if next.Deployment != nil {
 		ids = append(ids, next.Deployment.ID)
 		if next.Deployment.State.Terminal() {

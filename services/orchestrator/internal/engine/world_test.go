@@ -150,12 +150,12 @@ func (w *world) deploy(s rollout.State, id string, c rollout.Config) {
 }
 
 // command is a user's: it is saved whatever the engine does, which is not told.
-func (w *world) command(name string, decide func(rollout.State) (rollout.Command, error)) {
+func (w *world) command(name string, decide func(rollout.State) (rollout.Decision, error)) {
 	w.t.Helper()
 	w.save(decide(w.state(name)))
 }
 
-func (w *world) save(cmd rollout.Command, err error) {
+func (w *world) save(cmd rollout.Decision, err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -169,8 +169,8 @@ func (w *world) save(cmd rollout.Command, err error) {
 }
 
 // wanted is a user's change of the desired count.
-func wanted(n int) func(rollout.State) (rollout.Command, error) {
-	return func(s rollout.State) (rollout.Command, error) {
+func wanted(n int) func(rollout.State) (rollout.Decision, error) {
+	return func(s rollout.State) (rollout.Decision, error) {
 		return rollout.UpdateService(s, rollout.Update{DesiredCount: &n}, time.Now())
 	}
 }

@@ -21,7 +21,7 @@ type mutation interface {
 // command takes a user's command: it locks the service, lets the core decide, saves, and remembers the answer by the
 // request's id, all in one transaction. Then the engine is told.
 func command[T proto.Message](ctx context.Context, s *Server, method string, req mutation, key store.Key,
-	decide func(tx pgx.Tx, a *store.Aggregate) (rollout.Command, error), answer func(store.Aggregate) T,
+	decide func(tx pgx.Tx, a *store.Aggregate) (rollout.Decision, error), answer func(store.Aggregate, rollout.Decision) T,
 ) (T, error) {
 	var resp T
 	var wake func()
@@ -41,7 +41,7 @@ func command[T proto.Message](ctx context.Context, s *Server, method string, req
 				return none, err
 			}
 			a.State = cmd.Next
-			return answer(a), nil
+			return answer(a, cmd), nil
 		})
 		return err
 	})
@@ -52,7 +52,7 @@ func command[T proto.Message](ctx context.Context, s *Server, method string, req
 }
 
 // save writes what a command decided and returns what to do once that is committed.
-func (s *Server) save(ctx context.Context, tx pgx.Tx, key store.Key, cmd rollout.Command) (func(), error) {
+func (s *Server) save(ctx context.Context, tx pgx.Tx, key store.Key, cmd rollout.Decision) (func(), error) {
 	if !cmd.Changed {
 		return nil, nil
 	}
@@ -67,8 +67,8 @@ func (s *Server) save(ctx context.Context, tx pgx.Tx, key store.Key, cmd rollout
 	if cmd.Next.Deployment != nil {
 		ids = append(ids, cmd.Next.Deployment.ID)
 	}
-	if cmd.Ended != nil {
-		ids = append(ids, cmd.Ended.Deployment.ID)
+	for _, ended := range cmd.Ended {
+		ids = append(ids, ended.Deployment.ID)
 	}
 	return func() {
 		s.Engine.Published(key, cmd.Next.Service.Generation, ids...)

@@ -47,11 +47,11 @@ func configOf(ctx context.Context, st *store.Store, pb *orchestratorpb.Deploymen
 	setDuration(&c.RollbackTimeout, pb.GetRollbackTimeout())
 	setDuration(&c.MinimumHealthyTime, pb.GetMinimumHealthyTime())
 	breakerOf(&c.CircuitBreaker, pb.GetDeploymentCircuitBreaker())
-	if a := pb.GetAlarms(); a != nil {
-		c.Alarms = rollout.Alarms{Names: a.GetAlarmNames(), Enable: a.GetEnable(), Rollback: a.GetRollback(), InitialPolicy: rollout.WaitForInitialAlarm}
-		if a.GetInitialAlarmPolicy() == orchestratorpb.DeploymentAlarms_INITIAL_ALARM_POLICY_IGNORE {
-			c.Alarms.InitialPolicy = rollout.IgnoreInitialAlarm
-		}
+	setDuration(&c.Timeout, pb.GetTimeout())
+	setThreshold(&c.FailureLimit, pb.GetTaskFailureLimit())
+	alarmsOf(&c.Alarms, pb.GetAlarms())
+	if err := rollout.Invalid(optionsOf(&c, pb)); err != nil {
+		return c, problemOf(err)
 	}
 	for i, h := range pb.GetLifecycleHooks() {
 		hook, err := hookOf(h)
@@ -74,19 +74,43 @@ func breakerOf(to *rollout.CircuitBreaker, pb *orchestratorpb.DeploymentCircuitB
 	if pb != nil && pb.ResetOnHealthyTask != nil {
 		to.ResetOnHealthyTask = pb.GetResetOnHealthyTask()
 	}
-	if t := pb.GetThresholdConfiguration(); t != nil {
-		if t.GetType() != orchestratorpb.ThresholdConfiguration_TYPE_UNSPECIFIED {
-			to.Threshold.Type = rollout.ThresholdType(strings.TrimPrefix(t.GetType().String(), "TYPE_"))
-		}
-		if t.GetValue() != 0 {
-			to.Threshold.Value = int(t.GetValue())
-		}
+	if pb != nil {
+		to.IgnoreExits = pb.CountExitsAfterRunning != nil && !pb.GetCountExitsAfterRunning()
+		to.IgnoreDuringBake = pb.CountFailuresDuringBake != nil && !pb.GetCountFailuresDuringBake()
 	}
+	setDuration(&to.ResetAfter, pb.GetResetAfter())
+	setThreshold(&to.Threshold, pb.GetThresholdConfiguration())
+}
+
+func setThreshold(to *rollout.Threshold, pb *orchestratorpb.ThresholdConfiguration) {
+	if t := pb.GetType(); t != orchestratorpb.ThresholdConfiguration_TYPE_UNSPECIFIED {
+		to.Type = rollout.ThresholdType(strings.TrimPrefix(t.String(), "TYPE_"))
+	}
+	if pb.GetValue() != 0 {
+		to.Value = int(pb.GetValue())
+	}
+}
+
+func alarmsOf(to *rollout.Alarms, pb *orchestratorpb.DeploymentAlarms) {
+	if pb == nil {
+		return
+	}
+	to.Names, to.Enable, to.Rollback = pb.GetAlarmNames(), pb.GetEnable(), pb.GetRollback()
+	if p := pb.GetInitialAlarmPolicy(); p != orchestratorpb.DeploymentAlarms_INITIAL_ALARM_POLICY_UNSPECIFIED {
+		to.InitialPolicy = rollout.InitialAlarmPolicy(strings.TrimPrefix(p.String(), "INITIAL_ALARM_POLICY_"))
+	}
+	if p := pb.GetUnreadableAlarmPolicy(); p != orchestratorpb.DeploymentAlarms_UNREADABLE_ALARM_POLICY_UNSPECIFIED {
+		to.Unreadable = rollout.UnreadableAlarmPolicy(strings.TrimPrefix(p.String(), "UNREADABLE_ALARM_POLICY_"))
+	}
+	setDuration(&to.UnreadableTimeout, pb.GetUnreadableAlarmTimeout())
 }
 
 // hookOf returns an error when the details are no JSON.
 func hookOf(pb *orchestratorpb.LifecycleHook) (rollout.Hook, error) {
-	hook := rollout.Hook{Hook: pb.GetHook(), Pause: pb.GetPause(), Timeout: rollout.DefaultHookTimeout(), TimeoutAction: rollout.OnTimeoutRollback}
+	hook := rollout.Hook{
+		Hook: pb.GetHook(), Pause: pb.GetPause(), Timeout: rollout.DefaultHookTimeout(pb.GetReportBack()), TimeoutAction: rollout.OnTimeoutRollback,
+		ReportBack: pb.GetReportBack(), FirstStepOnly: pb.GetFirstStepOnly(), Quorum: int(pb.GetQuorum()),
+	}
 	setDuration(&hook.Timeout, pb.GetTimeout())
 	if pb.GetTimeoutAction() == orchestratorpb.LifecycleHook_TIMEOUT_ACTION_CONTINUE {
 		hook.TimeoutAction = rollout.OnTimeoutContinue
@@ -110,34 +134,15 @@ func configPB(c rollout.Config) *orchestratorpb.DeploymentConfiguration {
 		Strategy: strategyPB(c.Strategy), DeploymentConfigName: c.Name, MinimumHealthyPercent: &low, MaximumPercent: &high,
 		BakeTime: durationpb.New(c.BakeTime), ScaleUpTimeout: durationpb.New(c.ScaleUpTimeout),
 		RollbackTimeout: durationpb.New(c.RollbackTimeout), MinimumHealthyTime: durationpb.New(c.MinimumHealthyTime),
+		Timeout: durationpb.New(c.Timeout),
 	}
 	if c.Strategy == rollout.Rolling {
-		reset := c.CircuitBreaker.ResetOnHealthyTask
-		pb.DeploymentCircuitBreaker = &orchestratorpb.DeploymentCircuitBreaker{
-			Enable: c.CircuitBreaker.Enable, Rollback: c.CircuitBreaker.Rollback, ResetOnHealthyTask: &reset,
-			ThresholdConfiguration: &orchestratorpb.ThresholdConfiguration{
-				Type: orchestratorpb.ThresholdConfiguration_Type(
-					orchestratorpb.ThresholdConfiguration_Type_value["TYPE_"+string(c.CircuitBreaker.Threshold.Type)],
-				),
-				Value: int32(c.CircuitBreaker.Threshold.Value),
-			},
-		}
+		rollingPB(pb, c)
 	} else {
-		pb.StepsConfiguration = &orchestratorpb.StepsConfiguration{}
-		for _, step := range c.Steps {
-			pb.StepsConfiguration.Steps = append(pb.StepsConfiguration.Steps, &orchestratorpb.TrafficStep{
-				Percent: rollout.Percent(step.Share), BakeTime: durationpb.New(step.BakeTime), Pause: step.Pause,
-			})
-		}
+		shiftingPB(pb, c)
 	}
 	if len(c.Alarms.Names) > 0 {
-		policy := orchestratorpb.DeploymentAlarms_INITIAL_ALARM_POLICY_WAIT
-		if c.Alarms.InitialPolicy == rollout.IgnoreInitialAlarm {
-			policy = orchestratorpb.DeploymentAlarms_INITIAL_ALARM_POLICY_IGNORE
-		}
-		pb.Alarms = &orchestratorpb.DeploymentAlarms{
-			AlarmNames: c.Alarms.Names, Enable: c.Alarms.Enable, Rollback: c.Alarms.Rollback, InitialAlarmPolicy: policy,
-		}
+		pb.Alarms = alarmsPB(c.Alarms)
 	}
 	for _, h := range c.Hooks {
 		pb.LifecycleHooks = append(pb.LifecycleHooks, hookPB(h))
@@ -146,7 +151,10 @@ func configPB(c rollout.Config) *orchestratorpb.DeploymentConfiguration {
 }
 
 func hookPB(h rollout.Hook) *orchestratorpb.LifecycleHook {
-	pb := &orchestratorpb.LifecycleHook{Hook: h.Hook, Pause: h.Pause, Timeout: durationpb.New(h.Timeout), TimeoutAction: timeoutActionPB(h.TimeoutAction)}
+	pb := &orchestratorpb.LifecycleHook{
+		Hook: h.Hook, Pause: h.Pause, Timeout: durationpb.New(h.Timeout), TimeoutAction: timeoutActionPB(h.TimeoutAction),
+		ReportBack: h.ReportBack, FirstStepOnly: h.FirstStepOnly, Quorum: int32(h.Quorum),
+	}
 	for _, stage := range h.Stages {
 		pb.LifecycleStages = append(pb.LifecycleStages, stagePB(stage))
 	}

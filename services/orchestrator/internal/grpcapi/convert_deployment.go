@@ -2,6 +2,9 @@ package grpcapi
 
 import (
 	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
@@ -21,6 +24,7 @@ func (s *Server) deploymentPB(service rollout.Service, d rollout.Deployment) *or
 		},
 		Conditions: conditionsPB(d.Conditions), History: historyPB(d.History), Rollback: rollbackPB(d.Rollback),
 		CreateTime: timePB(d.CreateTime), StartTime: timePB(d.StartTime), UpdateTime: timePB(d.UpdateTime), FinishTime: timePB(d.FinishTime),
+		ErrorCode: string(d.ErrorCode), RollbackDeployment: d.RollbackDeployment, RollbackOf: d.RollbackOf, DeadlineTime: timePB(deadlineOf(d)),
 		EventSequence: d.EventSequence, Etag: strconv.FormatInt(d.EventSequence, 10) + "-" + string(d.State), SupersededBy: d.SupersededBy,
 	}
 	for _, source := range d.Sources {
@@ -31,6 +35,7 @@ func (s *Server) deploymentPB(service rollout.Service, d rollout.Deployment) *or
 			HookId: h.ID, Hook: h.Hook, LifecycleStage: stagePB(h.Stage),
 			Status:     orchestratorpb.LifecycleHookStatus_Status(orchestratorpb.LifecycleHookStatus_Status_value["STATUS_"+string(h.Status)]),
 			ExpireTime: timePB(h.Expire), TimeoutAction: timeoutActionPB(h.OnTime), Reason: h.Reason,
+			Approvers: h.Approvers, Quorum: int32(h.Quorum),
 		})
 	}
 	pb.TaskSets = s.taskSetsPB(service)
@@ -71,10 +76,22 @@ func rollbackPB(r *rollout.Rollback) *orchestratorpb.Rollback {
 	if r == nil {
 		return nil
 	}
-	return &orchestratorpb.Rollback{
+	pb := &orchestratorpb.Rollback{
 		Reason: r.Reason, ServiceRevision: r.Revision.ID, Deployment: r.Deployment,
 		StartTime: timePB(r.StartTime), SafeTime: timePB(r.SafeTime), FinishTime: timePB(r.FinishTime),
 	}
+	if !r.SafeTime.IsZero() {
+		pb.TimeToSafe = durationpb.New(r.SafeTime.Sub(r.StartTime))
+	}
+	return pb
+}
+
+// deadlineOf is when an unfinished deployment's time is over.
+func deadlineOf(d rollout.Deployment) time.Time {
+	if d.State.Terminal() || d.Rollback != nil {
+		return time.Time{}
+	}
+	return d.Deadline()
 }
 
 func eventPB(row store.EventRow) *orchestratorpb.Event {

@@ -23,6 +23,7 @@ func userService(pb *orchestratorpb.Service) *orchestratorpb.Service {
 	return &orchestratorpb.Service{
 		Cluster: orDefault(pb.GetCluster()), Name: pb.GetName(), TaskDefinition: pb.GetTaskDefinition(), DesiredCount: pb.GetDesiredCount(),
 		DeploymentConfiguration: pb.GetDeploymentConfiguration(), LoadBalancer: pb.GetLoadBalancer(), HealthCheckGracePeriod: pb.GetHealthCheckGracePeriod(),
+		DeploymentConcurrency: pb.GetDeploymentConcurrency(),
 	}
 }
 
@@ -40,11 +41,20 @@ func specOf(ctx context.Context, st *store.Store, pb *orchestratorpb.Service) (r
 	spec := rollout.Spec{
 		TaskDefinition: pb.GetTaskDefinition(), HasHealthCheck: hasHealthCheck(definition), DesiredCount: int(pb.GetDesiredCount()),
 		Config: config, HealthCheckGracePeriod: pb.GetHealthCheckGracePeriod().AsDuration(),
+		Concurrency: concurrencyOf(pb.GetDeploymentConcurrency()),
 	}
 	if spec.LoadBalancer, err = loadBalancerOf(pb.GetLoadBalancer(), definition); err != nil {
 		return spec, ofService(err)
 	}
 	return spec, ofService(problemOf(rollout.Invalid(spec.Validate())))
+}
+
+func concurrencyOf(pb *orchestratorpb.DeploymentConcurrency) rollout.Concurrency {
+	c := rollout.Concurrency{Mode: rollout.Reject, QueueLimit: int(pb.GetQueueLimit())}
+	if m := pb.GetMode(); m != orchestratorpb.DeploymentConcurrency_MODE_UNSPECIFIED {
+		c.Mode = rollout.ConcurrencyMode(strings.TrimPrefix(m.String(), "MODE_"))
+	}
+	return c
 }
 
 func loadBalancerOf(pb *orchestratorpb.LoadBalancer, definition *orchestratorpb.TaskDefinition) (*rollout.LoadBalancer, error) {
@@ -59,6 +69,8 @@ func loadBalancerOf(pb *orchestratorpb.LoadBalancer, definition *orchestratorpb.
 		DeregistrationDelay: rollout.DefaultDeregistrationDelay(),
 	}
 	setDuration(&lb.DeregistrationDelay, pb.GetDeregistrationDelay())
+	lb.SlowStart, lb.Stickiness = pb.GetSlowStart().AsDuration(), pb.GetStickiness().AsDuration()
+	lb.FailClosed, lb.MinimumHealthy = pb.FailOpen != nil && !pb.GetFailOpen(), int(pb.GetMinimumHealthyTargetsCount())
 	if pb.GetAlgorithm() == orchestratorpb.LoadBalancer_ALGORITHM_ROUND_ROBIN {
 		lb.Algorithm = "round_robin"
 	}
@@ -106,6 +118,9 @@ func (s *Server) servicePB(a store.Aggregate) *orchestratorpb.Service {
 	if d := a.State.Deployment; d != nil && !d.State.Terminal() {
 		pb.Deployment = d.ID
 		conditions = d.Conditions
+	}
+	for _, waiting := range service.Queue {
+		pb.QueuedDeployments = append(pb.QueuedDeployments, waiting.ID)
 	}
 	pb.Conditions = conditionsPB(conditions)
 	pb.CreateTime, pb.UpdateTime = timestamppb.New(a.CreateTime), timestamppb.New(a.UpdateTime)

@@ -31,7 +31,7 @@ func hookStatuses() []rollout.HookStatus {
 func conditionTypes() []rollout.ConditionType {
 	return []rollout.ConditionType{
 		rollout.WaitTasksHealthy, rollout.WaitHook, rollout.WaitContinue, rollout.WaitBakeTime, rollout.WaitTraffic,
-		rollout.WaitDrain, rollout.WaitAlarm, rollout.WaitService, rollout.WaitDeadlock, rollout.WaitTaskStart,
+		rollout.WaitDrain, rollout.WaitAlarm, rollout.WaitService, rollout.WaitDeadlock, rollout.WaitTaskStart, rollout.WaitQueue,
 	}
 }
 
@@ -43,7 +43,9 @@ func fullDeployment(s *rollout.State) {
 	d.Stage, d.StageTime, d.Step, d.Sources = rollout.BakeTime, at(1), 2, []rollout.Revision{old}
 	d.ShiftGeneration, d.ShiftTime, d.BakeUntil, d.ScaleUpDeadline, d.HooksStarted, d.Deadlocked = 3, at(2), at(3), at(4), true, true
 	d.Failures, d.BreakerTripped = 4, true
-	d.Alarms = rollout.AlarmWatch{Status: rollout.MonitorTriggered, Triggered: []string{"b"}}
+	d.ErrorCode, d.RollbackOf, d.Undoes, d.RollbackDeployment = rollout.AlarmActive, "d-before", old, "d-after"
+	d.Paused, d.PausedSince = time.Minute, at(16)
+	d.Alarms = rollout.AlarmWatch{Status: rollout.MonitorTriggered, Triggered: []string{"b"}, Ignored: []string{"a"}, UnreadableSince: at(17)}
 	d.CreateTime, d.StartTime, d.UpdateTime, d.FinishTime, d.EventSequence = at(5), at(6), at(7), at(8), 9
 	d.Rollback = &rollout.Rollback{
 		Reason: "back", Revision: old, Deployment: "d-old", StartTime: at(10), Deadline: at(99), SafeTime: at(11), FinishTime: at(12),
@@ -55,7 +57,7 @@ func fullDeployment(s *rollout.State) {
 		}
 		d.Hooks = append(d.Hooks, rollout.HookRun{
 			ID: "h-" + string(status), Hook: "check", Stage: rollout.PreScaleUp, Step: 1, Status: status, Expire: at(13), OnTime: onTime,
-			Timeout: time.Minute, Reason: "said", Index: 1,
+			Timeout: time.Minute, Reason: "said", Index: 1, Approvers: []string{"ann"}, Quorum: 2,
 		})
 	}
 	for _, kind := range conditionTypes() {
@@ -81,7 +83,7 @@ func shownDeployment(id string) *orchestratorpb.Deployment {
 	pb := &orchestratorpb.Deployment{
 		Id: id, Cluster: "default", Service: "web", State: orchestratorpb.Deployment_STATE_ROLLBACK_SUCCESSFUL,
 		RolloutState: orchestratorpb.Deployment_ROLLOUT_STATE_FAILED, Reason: "it failed", SupersededBy: "d-next",
-		LifecycleStage: orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_BAKE_TIME, Step: 2, StepCount: 2, DeploymentConfiguration: fullConfigs()["canary"][1],
+		LifecycleStage: orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_BAKE_TIME, Step: 2, StepCount: 2, DeploymentConfiguration: fullConfigs()["weighted"][1],
 		SourceServiceRevisions: []*orchestratorpb.ServiceRevision{old},
 		TargetServiceRevision: &orchestratorpb.ServiceRevision{
 			Id: "default/web/2", Number: 2, TaskDefinition: "web:2", Deployment: id, CreateTime: timestamppb.New(epoch),
@@ -96,13 +98,15 @@ func shownDeployment(id string) *orchestratorpb.Deployment {
 				PendingCount: 3, HealthyCount: 1, DrainingCount: 1, ProductionTrafficWeight: 9.5, TestTrafficWeight: 100,
 			},
 		},
-		TaskFailures: &orchestratorpb.TaskFailures{Status: orchestratorpb.TaskFailures_STATUS_TRIGGERED, FailureCount: 4, Threshold: 3},
+		TaskFailures: &orchestratorpb.TaskFailures{Status: orchestratorpb.TaskFailures_STATUS_TRIGGERED, FailureCount: 4, Threshold: 1},
 		Alarms: &orchestratorpb.AlarmStatus{
 			Status: orchestratorpb.TaskFailures_STATUS_TRIGGERED, AlarmNames: []string{"a", "b"}, TriggeredAlarmNames: []string{"b"},
 		},
 		Rollback: &orchestratorpb.Rollback{
 			Reason: "back", ServiceRevision: "default/web/1", Deployment: "d-old", StartTime: atPB(10), SafeTime: atPB(11), FinishTime: atPB(12),
+			TimeToSafe: seconds(60),
 		},
+		ErrorCode: "ALARM_ACTIVE", RollbackOf: "d-before", RollbackDeployment: "d-after",
 		CreateTime: atPB(5), StartTime: atPB(6), FinishTime: atPB(8), EventSequence: 9,
 	}
 	for i := range hookStatuses() {
@@ -113,6 +117,7 @@ func shownDeployment(id string) *orchestratorpb.Deployment {
 		pb.LifecycleHooks = append(pb.LifecycleHooks, &orchestratorpb.LifecycleHookStatus{
 			HookId: "h-" + string(hookStatuses()[i]), Hook: "check", LifecycleStage: preScaleUp,
 			Status: orchestratorpb.LifecycleHookStatus_Status(i + 1), ExpireTime: atPB(13), TimeoutAction: action, Reason: "said",
+			Approvers: []string{"ann"}, Quorum: 2,
 		})
 	}
 	for i := range conditionTypes() {
@@ -141,7 +146,7 @@ func TestADeploymentIsShownWhole(t *testing.T) {
 	})
 	e.register("web")
 	id := must[*orchestratorpb.CreateDeploymentResponse](t)(e.Deployments.CreateDeployment(e.ctx(), &orchestratorpb.CreateDeploymentRequest{
-		Service: "web", TaskDefinition: "web:2", DeploymentConfiguration: fullConfigs()["canary"][0],
+		Service: "web", TaskDefinition: "web:2", DeploymentConfiguration: fullConfigs()["weighted"][0],
 	})).GetDeployment().GetId()
 	saved := e.save("web", func(s *rollout.State) []rollout.Event {
 		fullDeployment(s)
@@ -149,7 +154,9 @@ func TestADeploymentIsShownWhole(t *testing.T) {
 	})
 	missing := zeroes(*saved.Deployment)
 	if want := []string{
-		"rollout.CircuitBreaker.Enable", "rollout.CircuitBreaker.Rollback", "rollout.Config.Name", "rollout.Revision.HasHealthCheck", "rollout.TrafficStep.Pause",
+		"rollout.CircuitBreaker.Enable", "rollout.CircuitBreaker.IgnoreDuringBake", "rollout.CircuitBreaker.IgnoreExits",
+		"rollout.CircuitBreaker.Rollback", "rollout.Config.EarlySuccess", "rollout.Config.KeepSource", "rollout.Config.Name", "rollout.EarlySuccess.Deferred",
+		"rollout.EarlySuccess.Enable", "rollout.EarlySuccess.HealthyPercent", "rollout.Revision.HasHealthCheck", "rollout.TrafficStep.Pause",
 	}; !slices.Equal(missing, want) {
 		t.Errorf("the sample does not set %v, want to leave out %v, which other tests show", missing, want)
 	}
@@ -159,9 +166,9 @@ func TestADeploymentIsShownWhole(t *testing.T) {
 	}
 	for _, name := range unset(want) {
 		if !strings.Contains(strings.ToLower(name), "linear") && !strings.Contains(strings.ToLower(name), "canary") &&
-			!strings.HasPrefix(name, "DeploymentCircuitBreaker.") && !strings.HasPrefix(name, "ThresholdConfiguration.") &&
+			!strings.HasPrefix(name, "DeploymentCircuitBreaker.") && !strings.HasPrefix(name, "EarlySuccessCriteria.") && !strings.HasPrefix(name, "ThresholdConfiguration.") &&
 			!slices.Contains([]string{
-				"Deployment.etag", "Deployment.update_time", "DeploymentConfiguration.deployment_circuit_breaker",
+				"Deployment.etag", "Deployment.update_time", "Deployment.deadline_time", "DeploymentConfiguration.early_success_criteria", "DeploymentConfiguration.deployment_circuit_breaker",
 				"DeploymentConfiguration.deployment_config_name", "TrafficStep.pause",
 			}, name) {
 			t.Errorf("the sample does not show %s", name)

@@ -54,16 +54,18 @@ func requestOf(ctx context.Context, st *store.Store, w wish, service rollout.Ser
 
 func (d *deployments) CreateDeployment(ctx context.Context, req *orchestratorpb.CreateDeploymentRequest) (*orchestratorpb.CreateDeploymentResponse, error) {
 	key := store.Key{Cluster: orDefault(req.GetCluster()), Name: req.GetService()}
-	decide := func(tx pgx.Tx, a *store.Aggregate) (rollout.Command, error) {
+	var id string
+	decide := func(tx pgx.Tx, a *store.Aggregate) (rollout.Decision, error) {
 		request, err := requestOf(ctx, d.s.Store.In(tx), req, a.State.Service)
 		if err != nil {
-			return rollout.Command{}, err
+			return rollout.Decision{}, err
 		}
 		request.Supersede = req.GetSupersede()
+		id = request.ID
 		return rollout.Deploy(a.State, request, d.s.Now())
 	}
-	return command(ctx, d.s, "CreateDeployment", req, key, decide, func(a store.Aggregate) *orchestratorpb.CreateDeploymentResponse {
-		return &orchestratorpb.CreateDeploymentResponse{Deployment: d.s.deploymentPB(a.State.Service, *a.State.Deployment)}
+	return command(ctx, d.s, "CreateDeployment", req, key, decide, func(a store.Aggregate, made rollout.Decision) *orchestratorpb.CreateDeploymentResponse {
+		return &orchestratorpb.CreateDeploymentResponse{Deployment: d.s.deploymentOf(a, made, id)}
 	})
 }
 
@@ -192,11 +194,14 @@ func timeOf(field string, pb *timestamppb.Timestamp) (time.Time, error) {
 }
 
 func (d *deployments) StopDeployment(ctx context.Context, req *orchestratorpb.StopDeploymentRequest) (*orchestratorpb.StopDeploymentResponse, error) {
-	how := rollout.StopRollback
-	if req.GetStopType() == orchestratorpb.StopDeploymentRequest_STOP_TYPE_ABORT {
-		how = rollout.StopAbort
+	var how rollout.StopType
+	if t := req.GetStopType(); t != orchestratorpb.StopDeploymentRequest_STOP_TYPE_UNSPECIFIED {
+		how = rollout.StopType(strings.TrimPrefix(t.String(), "STOP_TYPE_"))
 	}
-	a, err := d.change(ctx, "StopDeployment", req, req.GetDeployment(), func(s rollout.State) (rollout.Command, error) {
+	a, err := d.change(ctx, "StopDeployment", req, req.GetDeployment(), func(s rollout.State) (rollout.Decision, error) {
+		if at := s.Deployment; at == nil || at.ID != req.GetDeployment() {
+			return rollout.Withdraw(s, req.GetDeployment(), req.GetReason(), d.s.Now())
+		}
 		return rollout.Stop(s, how, req.GetReason(), d.s.Now())
 	})
 	return &orchestratorpb.StopDeploymentResponse{Deployment: a}, err
@@ -206,9 +211,17 @@ func (d *deployments) ContinueDeployment(
 	ctx context.Context,
 	req *orchestratorpb.ContinueDeploymentRequest,
 ) (*orchestratorpb.ContinueDeploymentResponse, error) {
-	back := req.GetAction() == orchestratorpb.ContinueDeploymentRequest_ACTION_ROLLBACK
-	a, err := d.change(ctx, "ContinueDeployment", req, req.GetDeployment(), func(s rollout.State) (rollout.Command, error) {
-		return rollout.Continue(s, req.GetHookId(), back, d.s.Now())
+	answer := rollout.Answer{
+		HookID: req.GetHookId(), Approver: req.GetApprover(), Rollback: req.GetAction() == orchestratorpb.ContinueDeploymentRequest_ACTION_ROLLBACK,
+	}
+	if w := req.GetDeploymentWaitType(); w != orchestratorpb.DeploymentWaitType_DEPLOYMENT_WAIT_TYPE_UNSPECIFIED {
+		if answer.HookID != "" {
+			return nil, problem.Invalid("deployment_wait_type", "names the pause instead of hook_id; set one of them")
+		}
+		answer.Wait = strings.TrimPrefix(w.String(), "DEPLOYMENT_WAIT_TYPE_")
+	}
+	a, err := d.change(ctx, "ContinueDeployment", req, req.GetDeployment(), func(s rollout.State) (rollout.Decision, error) {
+		return rollout.Continue(s, answer, d.s.Now())
 	})
 	return &orchestratorpb.ContinueDeploymentResponse{Deployment: a}, err
 }
@@ -219,21 +232,27 @@ func (d *deployments) change(
 	method string,
 	req mutation,
 	id string,
-	decide func(rollout.State) (rollout.Command, error),
+	decide func(rollout.State) (rollout.Decision, error),
 ) (*orchestratorpb.Deployment, error) {
 	row, err := d.s.Store.DeploymentGet(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	key := store.Key{Cluster: row.Cluster, Name: row.Service}
-	check := func(_ pgx.Tx, a *store.Aggregate) (rollout.Command, error) {
-		if at := a.State.Deployment; at == nil || at.ID != id {
-			return rollout.Command{}, problem.New(problem.FailedPrecondition, "DEPLOYMENT_STATE",
+	check := func(_ pgx.Tx, a *store.Aggregate) (rollout.Decision, error) {
+		if at := a.State.Deployment; (at == nil || at.ID != id) && !a.State.Service.Waits(id) {
+			return rollout.Decision{}, problem.New(problem.FailedPrecondition, "DEPLOYMENT_STATE",
 				"deployment %s has ended (%s)", id, row.Deployment.State).With("state", string(row.Deployment.State))
 		}
 		return decide(a.State)
 	}
-	return command(ctx, d.s, method, req, key, check, func(a store.Aggregate) *orchestratorpb.Deployment {
-		return d.s.deploymentPB(a.State.Service, *a.State.Deployment)
+	return command(ctx, d.s, method, req, key, check, func(a store.Aggregate, made rollout.Decision) *orchestratorpb.Deployment {
+		return d.s.deploymentOf(a, made, id)
 	})
+}
+
+// deploymentOf is a deployment as a decision left it.
+func (s *Server) deploymentOf(a store.Aggregate, made rollout.Decision, id string) *orchestratorpb.Deployment {
+	d, _ := made.Deployment(id)
+	return s.deploymentPB(a.State.Service, d)
 }

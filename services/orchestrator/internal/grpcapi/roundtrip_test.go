@@ -78,7 +78,8 @@ func TestAServiceComesBackAsItWasSent(t *testing.T) {
 		}
 	}
 	output := []string{
-		"Service.conditions", "Service.create_time", "Service.deployment", "Service.etag", "Service.pending_count", "Service.running_count",
+		"Service.conditions", "Service.create_time", "Service.deployment", "Service.etag", "Service.pending_count", "Service.queued_deployments",
+		"Service.running_count",
 		"Service.service_revision", "Service.state", "Service.task_sets", "Service.update_time",
 	}
 	var missing []string

@@ -69,19 +69,19 @@ func (s *Server) newSpec(ctx context.Context, user *orchestratorpb.Service) (rol
 }
 
 // create inserts the service and begins its first deployment.
-func (v *services) create(ctx context.Context, tx pgx.Tx, key store.Key, spec rollout.Spec, body []byte) (store.Aggregate, rollout.Command, error) {
+func (v *services) create(ctx context.Context, tx pgx.Tx, key store.Key, spec rollout.Spec, body []byte) (store.Aggregate, rollout.Decision, error) {
 	var previous *rollout.Service
 	switch old, err := v.s.Store.ServiceLock(ctx, tx, key.Cluster, key.Name); {
 	case err == nil:
 		previous = &old.State.Service
 	case !errors.Is(err, problem.NotFound):
-		return store.Aggregate{}, rollout.Command{}, err
+		return store.Aggregate{}, rollout.Decision{}, err
 	}
 	now := v.s.Now()
 	state := rollout.NewService(previous, key.Cluster, key.Name, spec)
 	state.Service.Generation++
 	if err := v.s.Store.ServiceInsert(ctx, tx, state.Service, body, now); err != nil {
-		return store.Aggregate{}, rollout.Command{}, err
+		return store.Aggregate{}, rollout.Decision{}, err
 	}
 	cmd, err := rollout.Deploy(state, rollout.DeployRequest{
 		ID: newDeploymentID(), TaskDefinition: spec.TaskDefinition, HasHealthCheck: spec.HasHealthCheck, Config: spec.Config,
@@ -131,29 +131,29 @@ func (v *services) UpdateService(ctx context.Context, req *orchestratorpb.Update
 	}
 	key := store.Key{Cluster: orDefault(wish.GetCluster()), Name: wish.GetName()}
 	began := ""
-	decide := func(tx pgx.Tx, a *store.Aggregate) (rollout.Command, error) {
+	decide := func(tx pgx.Tx, a *store.Aggregate) (rollout.Decision, error) {
 		if tag := wish.GetEtag(); tag != "" && tag != etag(*a) {
-			return rollout.Command{}, problem.New(problem.Aborted, "STALE_ETAG", "service %s was changed since it was read; read it again", wish.GetName())
+			return rollout.Decision{}, problem.New(problem.Aborted, "STALE_ETAG", "service %s was changed since it was read; read it again", wish.GetName())
 		}
 		update, user, err := v.updateOf(ctx, v.s.Store.In(tx), *a, wish, mask, req)
 		if err != nil {
-			return rollout.Command{}, err
+			return rollout.Decision{}, err
 		}
 		if update.Deploy != nil {
 			began = update.Deploy.ID
 		}
 		if a.Spec, err = proto.Marshal(user); err != nil {
-			return rollout.Command{}, err
+			return rollout.Decision{}, err
 		}
 		if err := v.s.Store.ServiceSpecSet(ctx, tx, key.Cluster, key.Name, a.Spec); err != nil {
-			return rollout.Command{}, err
+			return rollout.Decision{}, err
 		}
 		return rollout.UpdateService(a.State, update, v.s.Now())
 	}
-	return command(ctx, v.s, "UpdateService", req, key, decide, func(a store.Aggregate) *orchestratorpb.UpdateServiceResponse {
+	return command(ctx, v.s, "UpdateService", req, key, decide, func(a store.Aggregate, made rollout.Decision) *orchestratorpb.UpdateServiceResponse {
 		resp := &orchestratorpb.UpdateServiceResponse{Service: v.s.servicePB(a)}
 		if began != "" {
-			resp.Deployment = v.s.deploymentPB(a.State.Service, *a.State.Deployment)
+			resp.Deployment = v.s.deploymentOf(a, made, began)
 		}
 		return resp
 	})
@@ -161,7 +161,7 @@ func (v *services) UpdateService(ctx context.Context, req *orchestratorpb.Update
 
 // updateMask is the fields to change: those named, or those set.
 func updateMask(req *orchestratorpb.UpdateServiceRequest) ([]string, error) {
-	allowed := []string{"task_definition", "desired_count", "deployment_configuration", "health_check_grace_period"}
+	allowed := []string{"task_definition", "desired_count", "deployment_configuration", "health_check_grace_period", "deployment_concurrency"}
 	if paths := req.GetUpdateMask().GetPaths(); len(paths) > 0 {
 		for _, path := range paths {
 			if !slices.Contains(allowed, path) {
@@ -211,7 +211,9 @@ func (v *services) updateOf(
 		return rollout.Update{}, nil, err
 	}
 	user.TaskDefinition = spec.TaskDefinition
-	u := rollout.Update{DesiredCount: &spec.DesiredCount, Config: &spec.Config, HealthCheckGracePeriod: &spec.HealthCheckGracePeriod}
+	u := rollout.Update{
+		DesiredCount: &spec.DesiredCount, Config: &spec.Config, HealthCheckGracePeriod: &spec.HealthCheckGracePeriod, Concurrency: &spec.Concurrency,
+	}
 	if req.GetForceNewDeployment() || spec.TaskDefinition != a.State.Service.Spec.TaskDefinition {
 		u.Deploy = &rollout.DeployRequest{
 			ID: newDeploymentID(), TaskDefinition: spec.TaskDefinition, HasHealthCheck: spec.HasHealthCheck, Config: spec.Config, Supersede: req.GetSupersede(),
@@ -222,10 +224,10 @@ func (v *services) updateOf(
 
 func (v *services) DeleteService(ctx context.Context, req *orchestratorpb.DeleteServiceRequest) (*orchestratorpb.DeleteServiceResponse, error) {
 	key := store.Key{Cluster: orDefault(req.GetCluster()), Name: req.GetService()}
-	decide := func(_ pgx.Tx, a *store.Aggregate) (rollout.Command, error) {
+	decide := func(_ pgx.Tx, a *store.Aggregate) (rollout.Decision, error) {
 		return rollout.Delete(a.State, req.GetForce(), v.s.Now())
 	}
-	return command(ctx, v.s, "DeleteService", req, key, decide, func(a store.Aggregate) *orchestratorpb.DeleteServiceResponse {
+	return command(ctx, v.s, "DeleteService", req, key, decide, func(a store.Aggregate, _ rollout.Decision) *orchestratorpb.DeleteServiceResponse {
 		return &orchestratorpb.DeleteServiceResponse{Service: v.s.servicePB(a)}
 	})
 }

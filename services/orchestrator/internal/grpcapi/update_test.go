@@ -19,15 +19,17 @@ func updatable(e *env) (before, after *orchestratorpb.Service) {
 	e.create(&orchestratorpb.Service{
 		Name: "web", TaskDefinition: "web:1", DesiredCount: 1, HealthCheckGracePeriod: seconds(1),
 		DeploymentConfiguration: &config{BakeTime: seconds(1), MinimumHealthyPercent: proto.Int32(50)},
+		DeploymentConcurrency:   &orchestratorpb.DeploymentConcurrency{Mode: orchestratorpb.DeploymentConcurrency_MODE_COALESCE},
 	})
 	e.finish("web")
 	return e.get("web"), &orchestratorpb.Service{
 		Name: "web", TaskDefinition: "web:2", DesiredCount: 2, HealthCheckGracePeriod: seconds(2),
 		DeploymentConfiguration: &config{ScaleUpTimeout: seconds(2)},
+		DeploymentConcurrency:   &orchestratorpb.DeploymentConcurrency{Mode: orchestratorpb.DeploymentConcurrency_MODE_REJECT},
 	}
 }
 
-var updatableFields = []string{"task_definition", "desired_count", "deployment_configuration", "health_check_grace_period"}
+var updatableFields = []string{"task_definition", "desired_count", "deployment_configuration", "health_check_grace_period", "deployment_concurrency"}
 
 func field(m proto.Message, name string) (protoreflect.FieldDescriptor, protoreflect.Message) {
 	return m.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(name)), m.ProtoReflect()
@@ -55,6 +57,7 @@ func userPart(s *orchestratorpb.Service) *orchestratorpb.Service {
 	return &orchestratorpb.Service{
 		Cluster: s.GetCluster(), Name: s.GetName(), TaskDefinition: s.GetTaskDefinition(), DesiredCount: s.GetDesiredCount(),
 		DeploymentConfiguration: s.GetDeploymentConfiguration(), LoadBalancer: s.GetLoadBalancer(), HealthCheckGracePeriod: s.GetHealthCheckGracePeriod(),
+		DeploymentConcurrency: s.GetDeploymentConcurrency(),
 	}
 }
 

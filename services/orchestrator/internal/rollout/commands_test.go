@@ -51,7 +51,7 @@ func TestContinueNeedsAPause(t *testing.T) {
 	t.Parallel()
 	w := begun(t, 1, config(Canary, nil))
 	mustDeploy(t, w, "d-2", config(Canary, nil), false)
-	if _, err := Continue(w.state, "", false, w.now); refusal(t, err).Reason != "NOT_WAITING" {
+	if _, err := Continue(w.state, Answer{}, w.now); refusal(t, err).Reason != "NOT_WAITING" {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,9 @@
 package rollout
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Strategy is how a new revision takes the place of the old one.
 type Strategy string
@@ -28,13 +31,57 @@ type Config struct {
 	ScaleUpTimeout        time.Duration
 	RollbackTimeout       time.Duration
 	MinimumHealthyTime    time.Duration
+	EarlySuccess          EarlySuccess  // rolling
+	FailureLimit          Threshold     // every strategy but rolling
+	Timeout               time.Duration // of active time; 0 for none
+	ReadyWait             time.Duration // before production traffic moves; 0 for none
+	KeepSource            bool          // the old revision's tasks go on without traffic
+	TerminationWait       time.Duration // before the old revision's tasks stop
+	AutoRollback          *AutoRollback // nil: as ECS
 }
+
+// EarlySuccess is ECS's early success criteria.
+type EarlySuccess struct {
+	Enable         bool
+	HealthyPercent int
+	Deferred       bool // the old revision's tasks stop after the deployment has completed
+}
+
+// Required is how many tasks of the new revision must be healthy.
+func (e EarlySuccess) Required(desired int) int { return ceilPercent(desired, e.HealthyPercent) }
+
+// AutoRollback is CodeDeploy's: which ends without success are rolled back, by a deployment of its own.
+type AutoRollback struct {
+	Enabled bool
+	Events  []RollbackEvent
+}
+
+// RollbackEvent is why a deployment ended without success; the names are CodeDeploy's.
+type RollbackEvent string
+
+// The events of an auto rollback configuration.
+const (
+	OnFailure       RollbackEvent = "DEPLOYMENT_FAILURE"
+	OnStopOnAlarm   RollbackEvent = "DEPLOYMENT_STOP_ON_ALARM"
+	OnStopOnRequest RollbackEvent = "DEPLOYMENT_STOP_ON_REQUEST"
+)
+
+func (a *AutoRollback) on(e RollbackEvent) bool { return a.Enabled && slices.Contains(a.Events, e) }
 
 // TrafficStep is one step of production traffic.
 type TrafficStep struct {
 	Share    int // tenths of a percent on the new revision
 	BakeTime time.Duration
 	Pause    bool // wait for Continue after the bake time
+	Capacity int  // tenths of a percent of the desired count that the new revision has; 0 for all of it
+}
+
+// Tasks is how many tasks the new revision has at the step.
+func (s TrafficStep) Tasks(desired int) int {
+	if s.Capacity == 0 || desired == 0 {
+		return desired
+	}
+	return max(1, (desired*s.Capacity+FullShare-1)/FullShare)
 }
 
 // CircuitBreaker is ECS's deployment circuit breaker.
@@ -42,6 +89,9 @@ type CircuitBreaker struct {
 	Enable             bool
 	Rollback           bool
 	ResetOnHealthyTask bool
+	ResetAfter         time.Duration // how long a task must stay healthy before it resets the count
+	IgnoreExits        bool          // of tasks that were running
+	IgnoreDuringBake   bool
 	Threshold          Threshold
 }
 
@@ -67,6 +117,9 @@ type Alarms struct {
 	Enable        bool
 	Rollback      bool
 	InitialPolicy InitialAlarmPolicy
+	Unreadable    UnreadableAlarmPolicy
+	// UnreadableTimeout is how long an alarm may be unreadable before StopOnUnreadableAlarm fails the deployment.
+	UnreadableTimeout time.Duration
 }
 
 // InitialAlarmPolicy says what an alarm means that is in ALARM before the deployment begins.
@@ -76,6 +129,17 @@ type InitialAlarmPolicy string
 const (
 	WaitForInitialAlarm InitialAlarmPolicy = "WAIT"
 	IgnoreInitialAlarm  InitialAlarmPolicy = "IGNORE"
+	WatchInitialAlarm   InitialAlarmPolicy = "WATCH"
+)
+
+// UnreadableAlarmPolicy says what an alarm means whose state cannot be read.
+type UnreadableAlarmPolicy string
+
+// The policies. CodeDeploy has the last two (ignorePollAlarmFailure).
+const (
+	WaitForUnreadableAlarm UnreadableAlarmPolicy = "WAIT"
+	StopOnUnreadableAlarm  UnreadableAlarmPolicy = "STOP"
+	IgnoreUnreadableAlarm  UnreadableAlarmPolicy = "CONTINUE"
 )
 
 // Hook calls a hook, or pauses, at lifecycle stages.
@@ -86,6 +150,9 @@ type Hook struct {
 	Details       string // JSON object sent with each invocation, "" for none
 	Timeout       time.Duration
 	TimeoutAction TimeoutAction
+	ReportBack    bool // CodeDeploy's contract: called once, reports later
+	FirstStepOnly bool // not at the traffic steps that follow
+	Quorum        int  // with Pause: how many people must continue it; 0 as 1
 }
 
 // TimeoutAction is what a time-out means.
@@ -95,6 +162,7 @@ type TimeoutAction string
 const (
 	OnTimeoutRollback TimeoutAction = "ROLLBACK"
 	OnTimeoutContinue TimeoutAction = "CONTINUE"
+	onTimeoutStop     TimeoutAction = "STOP" // of CodeDeploy's deployment ready option alone
 )
 
 // Defaults of ECS and CodeDeploy.
@@ -102,6 +170,10 @@ const (
 	defaultMinimumHealthyPercent = 100
 	defaultMaximumPercent        = 200
 	defaultHookTimeout           = 24 * time.Hour
+	defaultReportTimeout         = time.Hour
+	defaultTimeout               = 30 * 24 * time.Hour
+	defaultResetAfter            = 30 * time.Second
+	defaultUnreadableTimeout     = time.Minute
 	defaultScaleUpTimeout        = time.Hour
 	defaultRollbackTimeout       = time.Hour
 	defaultMinimumHealthyTime    = 40 * time.Second
@@ -114,12 +186,19 @@ func DefaultConfig() Config {
 		Strategy:              Rolling,
 		MinimumHealthyPercent: defaultMinimumHealthyPercent,
 		MaximumPercent:        defaultMaximumPercent,
-		CircuitBreaker:        CircuitBreaker{ResetOnHealthyTask: true, Threshold: DefaultThreshold()},
-		Alarms:                Alarms{InitialPolicy: WaitForInitialAlarm},
+		CircuitBreaker:        CircuitBreaker{ResetOnHealthyTask: true, ResetAfter: defaultResetAfter, Threshold: DefaultThreshold()},
+		Alarms:                DefaultAlarms(),
+		FailureLimit:          DefaultThreshold(),
+		Timeout:               defaultTimeout,
 		ScaleUpTimeout:        defaultScaleUpTimeout,
 		RollbackTimeout:       defaultRollbackTimeout,
 		MinimumHealthyTime:    defaultMinimumHealthyTime,
 	}
+}
+
+// DefaultAlarms is no alarms, and the safe policies.
+func DefaultAlarms() Alarms {
+	return Alarms{InitialPolicy: WaitForInitialAlarm, Unreadable: WaitForUnreadableAlarm, UnreadableTimeout: defaultUnreadableTimeout}
 }
 
 // DefaultThreshold is half the desired count, at least 3 and at most 200.
@@ -128,5 +207,10 @@ func DefaultThreshold() Threshold { return Threshold{Type: BoundedPercent, Value
 // DefaultDeregistrationDelay is ELB's default for deregistration_delay.timeout_seconds.
 func DefaultDeregistrationDelay() time.Duration { return defaultDeregistrationDelay }
 
-// DefaultHookTimeout is ECS's default for timeoutConfiguration.
-func DefaultHookTimeout() time.Duration { return defaultHookTimeout }
+// DefaultHookTimeout is ECS's default for timeoutConfiguration, or CodeDeploy's hour for a hook that reports back.
+func DefaultHookTimeout(reportBack bool) time.Duration {
+	if reportBack {
+		return defaultReportTimeout
+	}
+	return defaultHookTimeout
+}

@@ -16,6 +16,8 @@ func Decide(s State, o Observation, now time.Time) Decision {
 	case r.Service.Phase == Draining:
 		r.drainService()
 	case r.Service.Phase == Inactive:
+	case d == nil && r.dequeue():
+		r.advance()
 	case d == nil:
 		r.steady()
 	case d.State == RollbackRequested:
@@ -77,30 +79,62 @@ func (r *run) failed() bool {
 	if d.Stage == CleanUp {
 		return false
 	}
+	deadline := d.Deadline()
+	lost, lostTooLong := r.alarmsLost()
+	if limit, on := r.failureLimit(); on && d.Failures > 0 && d.Failures >= limit {
+		d.BreakerTripped = true // the threshold may have come down with the desired count
+	}
 	switch {
 	case d.BreakerTripped && d.Config.Strategy == Rolling:
-		r.fail("ECS deployment circuit breaker: tasks failed to start.", d.Config.CircuitBreaker.Rollback)
+		r.fail(HealthConstraints, "ECS deployment circuit breaker: tasks failed to start.", d.Config.CircuitBreaker.Rollback)
 	case d.BreakerTripped:
-		r.fail("too many tasks of the new revision failed", true)
+		r.fail(HealthConstraints, "too many tasks of the new revision failed", true)
 	case r.alarmTripped():
-		r.fail("alarm in ALARM: "+strings.Join(d.Alarms.Triggered, ", "), d.Config.Alarms.Rollback)
+		r.fail(AlarmActive, "alarm in ALARM: "+strings.Join(d.Alarms.Triggered, ", "), d.Config.Alarms.Rollback)
+	case lostTooLong:
+		r.fail(AlarmActive, lost+" for "+d.Config.Alarms.UnreadableTimeout.String(), d.Config.Alarms.Rollback)
+	case !deadline.IsZero() && !deadline.After(r.now) && r.healthKnown(): // time alone moves no traffic to who knows what
+		r.fail(TimedOut, "the deployment did not end within "+d.Config.Timeout.String(), r.rollsBackOnTimeout())
 	default:
 		return false
 	}
 	return true
 }
 
+// rollsBackOnTimeout says whether a deployment whose time is over is rolled back: a rolling one when a failure detection method
+// of its would be, others always.
+func (r *run) rollsBackOnTimeout() bool {
+	c := r.Deployment.Config
+	return c.Strategy != Rolling || c.CircuitBreaker.Enable && c.CircuitBreaker.Rollback || c.Alarms.Enable && c.Alarms.Rollback
+}
+
 // fail ends the attempt to bring the new revision live.
-func (r *run) fail(why string, rollback bool) {
+func (r *run) fail(code ErrorCode, why string, rollback bool) {
 	d := r.Deployment
-	d.RolloutState = RolloutFailed
-	r.emit(Error, EventDeploymentFailed, nil, "%s", why)
+	d.RolloutState, d.ErrorCode = RolloutFailed, code
+	r.emit(Error, EventDeploymentFailed, map[string]string{"errorCode": string(code)}, "%s", why)
 	r.endStage(StageFailed, why)
-	if rollback {
+	switch {
+	case d.Config.AutoRollback != nil:
+		event := OnFailure
+		if code == AlarmActive {
+			event = OnStopOnAlarm
+		}
+		r.endWithout(code, why, d.Config.AutoRollback.on(event))
+	case rollback:
 		r.beginRollback(why)
-		return
+	default:
+		r.freeze(why)
 	}
+}
+
+// endWithout ends the deployment where it is. A rollback is then a deployment of its own, as in CodeDeploy.
+func (r *run) endWithout(code ErrorCode, why string, rollback bool) {
+	r.Deployment.RolloutState, r.Deployment.ErrorCode = RolloutFailed, code
 	r.freeze(why)
+	if rollback {
+		r.rollBackAnew(why)
+	}
 }
 
 // freeze leaves everything as it is, starts nothing any more and ends the deployment.
@@ -127,6 +161,7 @@ func (r *run) succeed() {
 	}
 	r.Service.Current = d.Target.ID
 	r.Service.Completed = &Completed{Revision: d.Target, Deployment: d.ID}
+	r.Service.Deferred = d.Config.Strategy == Rolling && d.Config.EarlySuccess.Enable
 	d.enter(Successful, "ECS deployment "+d.ID+" completed.", r.now)
 	r.emit(Info, EventDeploymentCompleted, map[string]string{"serviceRevision": d.Target.ID}, "ECS deployment %s completed.", d.ID)
 }
@@ -146,11 +181,7 @@ func (r *run) serving() string {
 	return strings.Join(parts, " and ") + " still serve"
 }
 
-// targetSet returns the new revision's task set, and makes it when it does not exist.
-func (r *run) targetSet(targetGroup string) *TaskSet {
-	return r.ensureSet(r.Deployment.Target, targetGroup)
-}
-
+// ensureSet returns the revision's task set, and makes it when it does not exist.
 func (r *run) ensureSet(revision Revision, targetGroup string) *TaskSet {
 	if set := r.Service.taskSet(revision.ID); set != nil {
 		return set

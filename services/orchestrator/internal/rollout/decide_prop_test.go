@@ -15,6 +15,7 @@ func TestSafetyInvariantsHold(t *testing.T) {
 		config := drawConfig(t, "config")
 		desired := rapid.IntRange(0, 6).Draw(t, "desired")
 		w := newWorld(Spec{DesiredCount: desired, Config: config, LoadBalancer: drawLoadBalancer(t), HealthCheckGracePeriod: time.Second})
+		w.state.Service.Spec.Concurrency.Mode = rapid.SampledFrom([]ConcurrencyMode{Reject, SupersedeMode, Queue, Coalesce}).Draw(t, "concurrency")
 		w.alarms["alarm"] = AlarmOK
 		if err := w.deploy("d-1", "web:1", config, false); err != nil {
 			t.Fatal(err)
@@ -80,24 +81,24 @@ func act(t *rapid.T, w *world) {
 	case "find":
 		clear(w.unknown)
 	case "alarm":
-		w.alarms["alarm"] = AlarmInAlarm
+		w.alarms["alarm"] = rapid.SampledFrom([]AlarmState{AlarmInAlarm, AlarmInAlarm, AlarmUnreadable}).Draw(t, "alarm state")
 	case "calm":
 		w.alarms["alarm"] = AlarmOK
 	case "stop":
-		w.try(Stop(w.state, StopRollback, "", w.now))
+		w.try(Stop(w.state, rapid.SampledFrom([]StopType{StopDefault, StopRollback}).Draw(t, "stop type"), "", w.now))
 	case "abort":
 		w.try(Stop(w.state, StopAbort, "", w.now))
 	case "continue":
-		w.try(Continue(w.state, "", rapid.Bool().Draw(t, "back"), w.now))
+		w.try(Continue(w.state, Answer{Rollback: rapid.Bool().Draw(t, "back"), Approver: "ann"}, w.now))
 	case "rescale":
 		n := rapid.IntRange(0, 6).Draw(t, "count")
 		w.try(UpdateService(w.state, Update{DesiredCount: &n}, w.now))
 	}
 }
 
-func (w *world) try(cmd Command, err error) {
+func (w *world) try(d Decision, err error) {
 	if err == nil {
-		w.take(cmd)
+		w.save(d)
 	}
 }
 
@@ -142,8 +143,14 @@ func drawConfig(t *rapid.T, name string) Config {
 	c.BakeTime = rapid.SampledFrom([]time.Duration{0, 5 * time.Second}).Draw(t, "bake")
 	c.ScaleUpTimeout, c.RollbackTimeout, c.MinimumHealthyTime = time.Minute, 10*time.Minute, time.Second
 	c.Alarms = Alarms{Names: []string{"alarm"}, Enable: rapid.Bool().Draw(t, "alarms"), Rollback: rapid.Bool().Draw(t, "alarm rollback"), InitialPolicy: WaitForInitialAlarm}
+	c.Timeout = rapid.SampledFrom([]time.Duration{0, 20 * time.Second, time.Hour}).Draw(t, "timeout")
+	c.Alarms.InitialPolicy = rapid.SampledFrom([]InitialAlarmPolicy{WaitForInitialAlarm, WatchInitialAlarm, IgnoreInitialAlarm}).Draw(t, "initial alarm")
+	c.Alarms.Unreadable = rapid.SampledFrom([]UnreadableAlarmPolicy{WaitForUnreadableAlarm, StopOnUnreadableAlarm, IgnoreUnreadableAlarm}).Draw(t, "unreadable")
+	drawOptions(t, &c)
 	switch c.Strategy {
 	case Rolling:
+		c.CircuitBreaker.ResetAfter = rapid.SampledFrom([]time.Duration{0, 5 * time.Second}).Draw(t, "reset after")
+		c.CircuitBreaker.IgnoreExits = rapid.Bool().Draw(t, "ignore exits")
 		c.CircuitBreaker.Enable = rapid.Bool().Draw(t, "breaker")
 		c.CircuitBreaker.Rollback = rapid.Bool().Draw(t, "breaker rollback")
 		return c
@@ -156,6 +163,10 @@ func drawConfig(t *rapid.T, name string) Config {
 	case Steps:
 		c.Steps = CompleteSteps([]TrafficStep{{Share: 100, BakeTime: time.Second}, {Share: 500, BakeTime: time.Second, Pause: rapid.Bool().Draw(t, "pause")}})
 	}
+	if rapid.Bool().Draw(t, "match weight") {
+		(Options{MatchTrafficWeight: true, ReadyWait: c.ReadyWait, KeepSource: c.KeepSource, TerminationWait: c.TerminationWait, AutoRollback: c.AutoRollback,
+			StopOnReadyTimeout: c.ReadyWait > 0}).Apply(&c)
+	}
 	if rapid.Bool().Draw(t, "hooks") {
 		c.Hooks = []Hook{{
 			Hook: "smoke", Stages: []Stage{PostScaleUp, TestTrafficShift, PreProductionTrafficShift, PostProductionTrafficShift},
@@ -163,4 +174,27 @@ func drawConfig(t *rapid.T, name string) Config {
 		}}
 	}
 	return c
+}
+
+func drawOptions(t *rapid.T, c *Config) {
+	if rapid.IntRange(0, 2).Draw(t, "options") > 0 {
+		return
+	}
+	if c.Strategy == Rolling {
+		c.EarlySuccess = EarlySuccess{Enable: true, HealthyPercent: 100, Deferred: rapid.Bool().Draw(t, "deferred")}
+		if c.MinimumHealthyPercent <= 75 {
+			c.EarlySuccess.HealthyPercent = 75
+		}
+		return
+	}
+	c.ReadyWait = rapid.SampledFrom([]time.Duration{0, 10 * time.Second}).Draw(t, "ready wait")
+	c.KeepSource = rapid.Bool().Draw(t, "keep")
+	if !c.KeepSource {
+		c.TerminationWait = rapid.SampledFrom([]time.Duration{0, 10 * time.Second}).Draw(t, "termination wait")
+	}
+	if rapid.Bool().Draw(t, "auto rollback") {
+		c.AutoRollback = &AutoRollback{
+			Enabled: true, Events: rapid.SampledFrom([][]RollbackEvent{{OnFailure}, {OnFailure, OnStopOnAlarm, OnStopOnRequest}}).Draw(t, "events"),
+		}
+	}
 }

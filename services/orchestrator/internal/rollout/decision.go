@@ -10,10 +10,17 @@ import (
 // Decision is what Decide answers: the state to persist, the world to converge to and when to decide again.
 type Decision struct {
 	Next    State
-	Changed bool // Next is not the state that was decided on: persist it before converging
-	Events  []Event
+	Changed bool    // Next is not the state that was decided on: persist it before converging
+	Events  []Event // of the service and of the deployment at work
+	Ended   []Ended // deployments that ended and are not in Next
 	Desired Desired
 	WakeAt  time.Time // zero when time alone changes nothing
+}
+
+// Ended is a deployment that ended in favour of another, or before its turn came.
+type Ended struct {
+	Deployment Deployment
+	Events     []Event
 }
 
 // Event is something that happened to a deployment, or to the service outside deployments.
@@ -43,10 +50,13 @@ const (
 	EventDeploymentCompleted  = "SERVICE_DEPLOYMENT_COMPLETED"
 	EventDeploymentFailed     = "SERVICE_DEPLOYMENT_FAILED"
 	EventDeploymentStopped    = "SERVICE_DEPLOYMENT_STOPPED"
+	EventDeploymentQueued     = "SERVICE_DEPLOYMENT_QUEUED"
+	EventTaskStartImpaired    = "SERVICE_TASK_START_IMPAIRED"
 	EventSteadyState          = "SERVICE_STEADY_STATE"
 	EventDesiredCountUpdated  = "SERVICE_DESIRED_COUNT_UPDATED"
 	EventHookInProgress       = "HOOK_IN_PROGRESS"
 	EventHookAwaitingAction   = "HOOK_AWAITING_ACTION"
+	EventHookApproved         = "HOOK_APPROVED"
 	EventHookSucceeded        = "HOOK_SUCCEEDED"
 	EventHookFailed           = "HOOK_FAILED"
 	EventHookTimedOut         = "HOOK_TIMED_OUT"
@@ -69,6 +79,7 @@ type run struct {
 	now        time.Time
 	generation int64 // that the changed state will be saved with
 	events     []Event
+	ended      []Ended
 	wake       time.Time
 	conditions []Condition
 }
@@ -80,18 +91,19 @@ func newRun(s State, o Observation, now time.Time) *run {
 // decision closes the run: conditions get the time since when they hold, and a changed state its generation.
 func (r *run) decision(prev State) Decision {
 	r.prune()
+	r.stopClock()
 	r.settleConditions(prev)
 	if r.routesChanged() {
 		r.Service.RoutesGeneration = r.generation
 	}
-	changed := len(r.events) > 0 || !reflect.DeepEqual(normal(prev), normal(r.State))
+	changed := len(r.events) > 0 || len(r.ended) > 0 || !reflect.DeepEqual(normal(prev), normal(r.State))
 	if changed {
 		r.Service.Generation = r.generation
 		if r.Deployment != nil {
 			r.Deployment.UpdateTime = r.now
 		}
 	}
-	return Decision{Next: r.State, Changed: changed, Events: r.events, Desired: desire(r.State), WakeAt: r.wake}
+	return Decision{Next: r.State, Changed: changed, Events: r.events, Ended: r.ended, Desired: desire(r.State), WakeAt: r.wake}
 }
 
 // normal makes nil and empty slices alike, so that a state that went through JSON is not taken for a changed one.
@@ -102,11 +114,11 @@ func normal(s State) State {
 	}
 	n.Service.TaskSets = orNil(n.Service.TaskSets)
 	n.Service.Production, n.Service.Test = orNil(n.Service.Production), orNil(n.Service.Test)
-	n.Service.Conditions = orNil(n.Service.Conditions)
+	n.Service.Conditions, n.Service.Queue = orNil(n.Service.Conditions), orNil(n.Service.Queue)
 	if d := n.Deployment; d != nil {
 		d.Sources, d.Hooks = orNil(d.Sources), orNil(d.Hooks)
 		d.Conditions, d.History = orNil(d.Conditions), orNil(d.History)
-		d.Alarms.Triggered = orNil(d.Alarms.Triggered)
+		d.Alarms.Triggered, d.Alarms.Ignored = orNil(d.Alarms.Triggered), orNil(d.Alarms.Ignored)
 	}
 	return n
 }
@@ -120,8 +132,12 @@ func orNil[T any](s []T) []T {
 
 // emit records an event of the deployment at work, or of the service when there is none.
 func (r *run) emit(kind EventType, name string, detail map[string]string, format string, args ...any) {
+	r.emitOf(r.Deployment, kind, name, detail, format, args...)
+}
+
+func (r *run) emitOf(d *Deployment, kind EventType, name string, detail map[string]string, format string, args ...any) {
 	e := Event{Type: kind, Name: name, Reason: fmt.Sprintf(format, args...), Detail: detail, Time: r.now}
-	if d := r.Deployment; d != nil {
+	if d != nil {
 		d.EventSequence++
 		e.Deployment, e.Sequence = d.ID, d.EventSequence
 	} else {

@@ -35,12 +35,51 @@ type Deployment struct {
 	FinishTime      time.Time
 	EventSequence   int64
 	SupersededBy    string
+	ErrorCode       ErrorCode // why it ended without success
+	// RollbackOf is the deployment that this one rolls back, and Undoes the revision it takes out of service: CodeDeploy's
+	// rollback is a deployment of its own.
+	RollbackOf         string
+	Undoes             Revision
+	RollbackDeployment string        // the other way round
+	Paused             time.Duration // spent waiting for people, which no deadline counts
+	PausedSince        time.Time     // zero unless it waits for a person
+}
+
+// ErrorCode is why a deployment ended without success, in CodeDeploy's words.
+type ErrorCode string
+
+// The error codes.
+const (
+	AlarmActive       ErrorCode = "ALARM_ACTIVE"
+	HealthConstraints ErrorCode = "HEALTH_CONSTRAINTS"
+	HookFailure       ErrorCode = "HOOK_EXECUTION_FAILURE"
+	ManualStop        ErrorCode = "MANUAL_STOP"
+	TimedOut          ErrorCode = "TIMEOUT"
+)
+
+// failing is the revision that a rollback takes out of service.
+func (d *Deployment) failing() Revision {
+	if d.RollbackOf != "" {
+		return d.Undoes
+	}
+	return d.Target
+}
+
+// Deadline is when the deployment's time is over; zero when nothing limits it, or while it waits for a person.
+func (d *Deployment) Deadline() time.Time {
+	if d.Config.Timeout == 0 || d.StartTime.IsZero() || !d.PausedSince.IsZero() {
+		return time.Time{}
+	}
+	return d.StartTime.Add(d.Config.Timeout + d.Paused)
 }
 
 // AlarmWatch is how the deployment looks at its alarms.
 type AlarmWatch struct {
 	Status    MonitorStatus
 	Triggered []string
+	// Ignored is alarms that were in ALARM at the beginning and have not left it since.
+	Ignored         []string
+	UnreadableSince time.Time // zero while every alarm can be read
 }
 
 // MonitorStatus is ECS's status of a failure detection method.
@@ -78,6 +117,9 @@ type HookRun struct {
 	Timeout time.Duration
 	Reason  string
 	Index   int // of Config.Hooks
+	// Approvers is who has continued a pause so far; Quorum of them are needed.
+	Approvers []string
+	Quorum    int
 }
 
 // HookStatus is ECS's lifecycle hook status.
@@ -142,4 +184,5 @@ const (
 	WaitService      ConditionType = "SERVICE_UNREACHABLE"
 	WaitDeadlock     ConditionType = "DEADLOCK"
 	WaitTaskStart    ConditionType = "TASK_START_DELAY"
+	WaitQueue        ConditionType = "QUEUE"
 )

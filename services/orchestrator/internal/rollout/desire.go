@@ -64,6 +64,7 @@ type DesiredInvocation struct {
 	Details           string
 	Timeout           time.Duration
 	TimeoutAction     TimeoutAction
+	ReportBack        bool // CodeDeploy's contract
 }
 
 func desire(s State) Desired {

@@ -36,7 +36,7 @@ func (r *run) absorbTask(set *TaskSet, task *Task) bool {
 	switch fact.State {
 	case TaskStopped:
 		if !task.draining() && !task.Unhealthy {
-			r.taskFailed(set, task.Name, "stopped: "+fact.StopReason)
+			r.taskFailed(set, task, "stopped: "+fact.StopReason, !task.RunningTime.IsZero())
 		}
 		return false
 	case TaskRunning:
@@ -66,7 +66,7 @@ func (lb *LoadBalancer) address(endpoints []Endpoint) string {
 
 func (r *run) absorbHealth(set *TaskSet, task *Task, fact TaskFact) {
 	if fact.State != TaskRunning {
-		task.Healthy = false
+		task.Healthy, task.HealthyTime = false, time.Time{}
 		return
 	}
 	healthy, failing, why := r.judge(set, task, fact)
@@ -76,19 +76,20 @@ func (r *run) absorbHealth(set *TaskSet, task *Task, fact TaskFact) {
 			r.taskHealthy(set, task)
 		}
 		task.Healthy, task.EverHealthy, task.Unhealthy = true, true, false
+		r.prove(set, task)
 	case failing:
-		task.Healthy = false
+		task.Healthy, task.HealthyTime = false, time.Time{}
 		grace := task.RunningTime.Add(r.Service.Spec.HealthCheckGracePeriod)
 		if grace.After(r.now) {
 			r.wakeAt(grace)
 		} else if !task.Unhealthy {
 			task.Unhealthy = true
-			r.taskFailed(set, task.Name, "failed its health check: "+why)
+			r.taskFailed(set, task, "failed its health check: "+why, false)
 		}
 	case !r.obs.Health.Known:
 		// What was known last stands.
 	default:
-		task.Healthy = false
+		task.Healthy, task.HealthyTime = false, time.Time{}
 	}
 }
 
@@ -121,39 +122,75 @@ func (r *run) judge(set *TaskSet, task *Task, fact TaskFact) (healthy, failing b
 }
 
 func (r *run) taskHealthy(set *TaskSet, task *Task) {
-	set.Failures, set.NotBefore = 0, time.Time{}
+	if r.brings(set) {
+		r.emit(Info, EventTaskHealthy, map[string]string{"task": task.Name}, "task %s is healthy", task.Name)
+	}
+}
+
+// brings reports whether the deployment at work is bringing the set live.
+func (r *run) brings(set *TaskSet) bool {
 	d := r.Deployment
-	if d == nil || d.State != InProgress || set.Revision.ID != d.Target.ID {
+	return d != nil && d.State == InProgress && d.Rollback == nil && set.Revision.ID == d.Target.ID
+}
+
+// prove takes back earlier failures once a task has stayed healthy for long enough. In ECS the first healthy instant does, and
+// a process that limps from start to start never trips the circuit breaker.
+func (r *run) prove(set *TaskSet, task *Task) {
+	if task.HealthyTime.IsZero() {
+		task.HealthyTime = r.now
+	}
+	breaker := r.config().CircuitBreaker
+	d := r.Deployment
+	resets := r.brings(set) && d.Config.Strategy == Rolling && breaker.ResetOnHealthyTask && !d.BreakerTripped
+	if task.Proven || set.Failures == 0 && (!resets || d.Failures == 0) {
 		return
 	}
-	r.emit(Info, EventTaskHealthy, map[string]string{"task": task.Name}, "task %s is healthy", task.Name)
-	if d.Config.Strategy == Rolling && d.Config.CircuitBreaker.ResetOnHealthyTask && !d.BreakerTripped {
+	if due := task.HealthyTime.Add(breaker.ResetAfter); due.After(r.now) {
+		r.wakeAt(due)
+		return
+	}
+	task.Proven = true
+	set.Failures, set.NotBefore = 0, time.Time{}
+	if resets {
 		d.Failures = 0
 	}
 }
 
-// taskFailed counts a failure against the deployment at work when the task is of its target revision. Unlike ECS, an
-// exit after RUNNING counts also when no health check is configured (aws/containers-roadmap#1206).
-func (r *run) taskFailed(set *TaskSet, task, why string) {
+// taskFailed counts a failure against the deployment at work when the task is of its target revision. Unlike in ECS, an
+// exit after RUNNING counts, unless the configuration says otherwise (aws/containers-roadmap#1206).
+func (r *run) taskFailed(set *TaskSet, task *Task, why string, exited bool) {
 	set.Failures++
 	set.NotBefore = r.now.Add(startDelay(set.Failures))
-	detail := map[string]string{"task": task, "taskSet": set.ID}
+	detail := map[string]string{"task": task.Name, "taskSet": set.ID}
 	d := r.Deployment
-	if d == nil || d.State != InProgress || set.Revision.ID != d.Target.ID || d.BreakerTripped || d.Stage == CleanUp {
-		r.emit(Warn, EventTaskFailed, detail, "task %s %s", task, why)
-		return
+	counts := r.brings(set) && !d.BreakerTripped && d.Stage != CleanUp && r.breakerCounts(exited)
+	if counts {
+		d.Failures++
 	}
-	d.Failures++
-	limit, on := r.failureLimit()
-	if !on {
-		r.emit(Warn, EventTaskFailed, detail, "task %s %s", task, why)
-		return
+	limit, on := 0, false
+	if counts {
+		limit, on = r.failureLimit()
 	}
-	detail["failureCount"], detail["threshold"] = strconv.Itoa(d.Failures), strconv.Itoa(limit)
-	r.emit(Warn, EventTaskFailed, detail, "task %s %s (failed tasks: %d/%d)", task, why, d.Failures, limit)
-	if d.Failures >= limit {
-		d.BreakerTripped = true
+	if on {
+		detail["failureCount"], detail["threshold"] = strconv.Itoa(d.Failures), strconv.Itoa(limit)
+		r.emit(Warn, EventTaskFailed, detail, "task %s %s (failed tasks: %d/%d)", task.Name, why, d.Failures, limit)
+		d.BreakerTripped = d.Failures >= limit
+	} else {
+		r.emit(Warn, EventTaskFailed, detail, "task %s %s", task.Name, why)
 	}
+	if set.Failures == impairedAfter && task.RunningTime.IsZero() {
+		r.emit(Warn, EventTaskStartImpaired, map[string]string{"taskSet": set.ID},
+			"service %s is unable to consistently start tasks successfully", r.Service.Name)
+	}
+}
+
+// breakerCounts says whether the circuit breaker counts the failure; the other strategies' limit counts every one.
+func (r *run) breakerCounts(exited bool) bool {
+	c := r.Deployment.Config
+	if c.Strategy != Rolling {
+		return true
+	}
+	return !(exited && c.CircuitBreaker.IgnoreExits) && !(r.Deployment.Stage == BakeTime && c.CircuitBreaker.IgnoreDuringBake)
 }
 
 func (r *run) failureLimit() (limit int, on bool) {
@@ -166,6 +203,9 @@ func (d *Deployment) FailureLimit(desired int) (limit int, on bool) {
 	if d.Config.Strategy == Rolling {
 		return d.Config.CircuitBreaker.Threshold.For(desired), d.Config.CircuitBreaker.Enable
 	}
+	if limit := d.Config.FailureLimit; limit.Value > 0 {
+		return limit.For(desired), true
+	}
 	return DefaultThreshold().For(desired), true
 }
 
@@ -173,6 +213,7 @@ func (d *Deployment) FailureLimit(desired int) (limit int, on bool) {
 const (
 	firstStartDelay = 250 * time.Millisecond
 	maxStartDelay   = 27 * time.Minute
+	impairedAfter   = 5 // starts in a row that came to nothing before that is told
 )
 
 func startDelay(failures int) time.Duration {

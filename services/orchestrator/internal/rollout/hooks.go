@@ -23,14 +23,34 @@ func (r *run) hooksDone() bool {
 		return false
 	}
 	for _, h := range d.Hooks {
-		if rollback, why := h.verdict(); rollback {
-			if d.Rollback == nil {
-				r.fail(why, true)
-				return false
-			}
+		if !r.passes(h) {
+			return false
 		}
 	}
 	return true
+}
+
+// passes reports whether an ended hook lets the deployment go on; when it does not, the deployment has failed.
+func (r *run) passes(h HookRun) bool {
+	d := r.Deployment
+	if d.Rollback != nil {
+		return true
+	}
+	rollback, why := h.verdict()
+	switch {
+	case h.Status == HookTimedOut && h.OnTime == onTimeoutStop:
+		d.enter(StopRequested, "nobody continued the deployment in time", r.now)
+		r.endWithout(TimedOut, "the deployment timed out while it waited for a notification (READY_WAIT)", false)
+	case rollback && h.Status == HookTimedOut:
+		r.fail(TimedOut, why, true)
+	case rollback && h.Hook == "":
+		r.fail(ManualStop, why, true)
+	case rollback:
+		r.fail(HookFailure, why, true)
+	default:
+		return true
+	}
+	return false
 }
 
 // startHooks asks for the hooks of the present stage, once.
@@ -41,7 +61,8 @@ func (r *run) startHooks() {
 	}
 	d.HooksStarted = true
 	for i, hook := range d.Config.Hooks {
-		if slices.Contains(hook.Stages, d.Stage) && !(hook.Pause && d.Rollback != nil) {
+		repeated := hook.FirstStepOnly && d.Step > 1
+		if slices.Contains(hook.Stages, d.Stage) && !repeated && !(hook.Pause && d.Rollback != nil) {
 			r.startHook(i, hook)
 		}
 	}
@@ -60,6 +81,7 @@ func (r *run) startHook(index int, hook Hook) {
 	event, what := EventHookInProgress, "hook "+name+" is called"
 	if hook.Pause {
 		run.Status, event, what = HookAwaitingAction, EventHookAwaitingAction, "waiting for ContinueDeployment"
+		run.Quorum = hook.Quorum
 	}
 	d.Hooks = append(d.Hooks, run)
 	r.emit(Info, event, map[string]string{"hookId": run.ID, "lifecycleStage": string(d.Stage)}, "%s at %s", what, d.Stage)
@@ -107,10 +129,14 @@ func (r *run) settleHook(h *HookRun) {
 }
 
 func thenOf(action TimeoutAction) string {
-	if action == OnTimeoutContinue {
+	switch action {
+	case OnTimeoutContinue:
 		return "the deployment goes on"
+	case onTimeoutStop:
+		return "the deployment is stopped"
+	default:
+		return "the deployment is rolled back"
 	}
-	return "the deployment is rolled back"
 }
 
 func (r *run) hookEnded(h *HookRun) {
@@ -154,24 +180,44 @@ func reasonSuffix(reason string) string {
 	return ": " + reason
 }
 
-// stepContinued waits for ContinueDeployment after a step that pauses.
+// stepContinued waits for ContinueDeployment after a step that pauses. The pause has no end.
 func (r *run) stepContinued() bool {
+	return r.continued(r.hookID("pause"), 0, "", fmt.Sprintf("after step %d", r.Deployment.Step))
+}
+
+// ready is CodeDeploy's deployment ready option: a person says when production traffic may move.
+func (r *run) ready() bool {
 	d := r.Deployment
-	id := r.hookID("pause")
-	for i := range d.Hooks {
-		if d.Hooks[i].ID == id {
-			h := &d.Hooks[i]
-			if !h.ended() {
-				r.settleHook(h)
-			}
-			return h.ended()
-		}
+	return d.Config.ReadyWait == 0 || r.continued(waitID(d.ID, ReadyWait), d.Config.ReadyWait, onTimeoutStop, "before production traffic moves")
+}
+
+// terminationDue is CodeDeploy's termination wait: a person may end it, and else time does.
+func (r *run) terminationDue() bool {
+	d := r.Deployment
+	if d.Config.TerminationWait == 0 || d.Config.KeepSource {
+		return true
 	}
-	d.Hooks = append(d.Hooks, HookRun{ID: id, Stage: d.Stage, Step: d.Step, Status: HookAwaitingAction, Index: -1})
-	detail := map[string]string{"hookId": id, "lifecycleStage": string(d.Stage)}
-	r.emit(Info, EventHookAwaitingAction, detail, "waiting for ContinueDeployment after step %d", d.Step)
-	r.wait(WaitContinue, time.Time{}, "", "ContinueDeployment (hook %s)", id)
-	return false
+	return r.continued(waitID(d.ID, TerminationWait), d.Config.TerminationWait, OnTimeoutContinue, "before the old revision is stopped")
+}
+
+// continued is a pause that no hook of the configuration asks for. It returns true once it lets the deployment go on.
+func (r *run) continued(id string, timeout time.Duration, onTime TimeoutAction, when string) bool {
+	d := r.Deployment
+	i := slices.IndexFunc(d.Hooks, func(h HookRun) bool { return h.ID == id })
+	if i < 0 {
+		h := HookRun{ID: id, Stage: d.Stage, Step: d.Step, Status: HookAwaitingAction, OnTime: onTime, Timeout: timeout, Index: -1}
+		if timeout > 0 {
+			h.Expire = r.now.Add(timeout)
+		}
+		d.Hooks = append(d.Hooks, h)
+		i = len(d.Hooks) - 1
+		detail := map[string]string{"hookId": id, "lifecycleStage": string(d.Stage)}
+		r.emit(Info, EventHookAwaitingAction, detail, "waiting for ContinueDeployment %s", when)
+	}
+	if h := &d.Hooks[i]; !h.ended() {
+		r.settleHook(h)
+	}
+	return d.Hooks[i].ended() && r.passes(d.Hooks[i])
 }
 
 // cancelHooks gives up the hooks of the present stage: what is no longer desired is canceled.
@@ -188,6 +234,7 @@ func (s *State) desiredHooks() []DesiredInvocation {
 		call := DesiredInvocation{
 			ID: h.ID, Hook: h.Hook, Deployment: d.ID, Stage: h.Stage, Step: h.Step, TargetRevision: d.Target.ID,
 			Details: d.Config.Hooks[h.Index].Details, Timeout: h.Timeout, TimeoutAction: h.OnTime,
+			ReportBack: d.Config.Hooks[h.Index].ReportBack,
 		}
 		switch h.Stage {
 		case TestTrafficShift:

@@ -7,6 +7,7 @@ func (w *world) check(before State, d Decision) {
 	if !reflect.DeepEqual(Decide(before, w.observe(), w.now), d) {
 		w.fail("the same input gave two decisions")
 	}
+	w.by = d.Next.Deployment
 	w.checkWeights(before.Service, d.Next.Service)
 	w.checkCapacity(before.Service, d.Next.Service)
 	w.checkServing(before.Service, d.Next.Service)
@@ -30,7 +31,7 @@ func (w *world) checkWeights(before, after Service) {
 		}
 	}
 	blind := w.unknown["runtime"] || w.unknown["health"] // a rollback then goes by what was known last
-	if after.Spec.DesiredCount == 0 || blind && w.state.Deployment != nil && w.state.Deployment.State != InProgress {
+	if after.Spec.DesiredCount == 0 || blind && w.by != nil && w.by.Rollback != nil {
 		return
 	}
 	for _, x := range after.Production {
@@ -78,14 +79,14 @@ func (w *world) checkCapacity(before, after Service) {
 	for _, set := range after.TaskSets {
 		total += len(set.Tasks)
 	}
-	if d := w.state.Deployment; d != nil && d.Config.Strategy == Rolling && total > upper && total > count(before) {
+	if d := w.by; d != nil && d.Config.Strategy == Rolling && total > upper && total > count(before) {
 		w.fail("%d tasks, maximum %d", total, upper)
 	}
 }
 
 func (w *world) envelope(s Service) (lower, upper int) {
 	c := s.Spec.Config
-	if d := w.state.Deployment; d != nil {
+	if d := w.by; d != nil {
 		c = d.Config
 	}
 	return Envelope(s.Spec.DesiredCount, c.MinimumHealthyPercent, c.MaximumPercent)

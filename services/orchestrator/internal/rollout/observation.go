@@ -117,4 +117,5 @@ const (
 	AlarmOK               AlarmState = "OK"
 	AlarmInAlarm          AlarmState = "ALARM"
 	AlarmInsufficientData AlarmState = "INSUFFICIENT_DATA"
+	AlarmUnreadable       AlarmState = "UNREADABLE" // its metric source cannot be read
 )

@@ -104,7 +104,7 @@ func TestACanaryOverAnOldRevisionWithoutTrafficDoesNotRaiseADeadTargetGroup(t *t
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.take(cmd)
+			w.save(cmd)
 			w.settle()
 			if !oldAlive {
 				for _, task := range w.tasks {

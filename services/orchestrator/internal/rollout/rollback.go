@@ -8,16 +8,17 @@ import "time"
 func (r *run) beginRollback(why string) {
 	d := r.Deployment
 	completed := r.Service.Completed
-	if completed == nil {
+	switch {
+	case completed == nil:
 		r.freeze(why + "; there is no COMPLETED service revision to roll back to")
+		return
+	case d.Config.Strategy == Rolling && completed.Revision.TaskDefinition == d.Target.TaskDefinition:
+		r.freeze(why + "; the COMPLETED service revision " + completed.Revision.ID + " runs the same task definition, so its new tasks would fail alike")
 		return
 	}
 	r.cancelHooks()
 	d.enter(RollbackInProgress, why, r.now)
-	d.Rollback = &Rollback{
-		Reason: why, Revision: completed.Revision, Deployment: completed.Deployment,
-		StartTime: r.now, Deadline: r.now.Add(d.Config.RollbackTimeout),
-	}
+	d.Rollback = r.newRollback(why, *completed, d.Config)
 	if d.Alarms.Status == Monitoring {
 		d.Alarms.Status = MonitorComplete
 	}
@@ -33,7 +34,7 @@ func (r *run) advanceRollback() {
 	d := r.Deployment
 	back := r.ensureSet(d.Rollback.Revision, r.Service.rollbackTargetGroup(d))
 	back.Count, back.Frozen = r.Service.Spec.DesiredCount, false
-	if set := r.Service.taskSet(d.Target.ID); set != nil {
+	if set := r.Service.taskSet(d.failing().ID); set != nil {
 		set.Frozen = true
 	}
 	if d.Rollback.SafeTime.IsZero() && !d.Rollback.Deadline.After(r.now) {
@@ -47,8 +48,39 @@ func (r *run) advanceRollback() {
 	}
 	for r.rollBackStage() {
 	}
-	if d.State == RollbackInProgress {
+	if !d.State.Terminal() {
 		r.scale(r.envelope())
+	}
+}
+
+// rollBackAnew begins a deployment that undoes the one that has just ended (CodeDeploy: redeploy and roll back).
+func (r *run) rollBackAnew(why string) {
+	d := r.Deployment
+	completed := r.Service.Completed
+	if completed == nil {
+		d.Reason += "; there is no COMPLETED service revision to roll back to"
+		return
+	}
+	back := Deployment{
+		ID: d.ID + "-rollback", State: Pending, RolloutState: RolloutInProgress, Config: d.Config,
+		Target: completed.Revision, RollbackOf: d.ID, Undoes: d.Target, CreateTime: r.now, StartTime: r.now,
+		Alarms:   AlarmWatch{Status: MonitorDisabled},
+		Rollback: r.newRollback(why, *completed, d.Config),
+	}
+	back.Config.Hooks, back.Config.AutoRollback, back.Config.Steps = nil, nil, AllAtOnce()
+	back.Config.Alarms = DefaultAlarms()
+	d.RollbackDeployment = back.ID
+	r.retire()
+	r.begin(back)
+	r.Service.Completed = nil
+	r.Deployment.enter(InProgress, "rolls back "+back.RollbackOf+": "+why, r.now)
+	r.emit(Info, EventDeploymentInProgress, map[string]string{"serviceRevision": completed.Revision.ID, "rollbackOf": back.RollbackOf},
+		"ECS deployment %s in progress: rolling back %s.", back.ID, back.RollbackOf)
+}
+
+func (r *run) newRollback(why string, to Completed, c Config) *Rollback {
+	return &Rollback{
+		Reason: why, Revision: to.Revision, Deployment: to.Deployment, StartTime: r.now, Deadline: r.now.Add(c.RollbackTimeout),
 	}
 }
 
@@ -61,7 +93,7 @@ func (s *Service) rollbackTargetGroup(d *Deployment) string {
 	if d.Config.Strategy == Rolling {
 		return s.productionTargetGroup()
 	}
-	if target := s.taskSet(d.Target.ID); target != nil && target.TargetGroup == lb.TargetGroup {
+	if target := s.taskSet(d.failing().ID); target != nil && target.TargetGroup == lb.TargetGroup {
 		return lb.AlternateTargetGroup
 	}
 	return lb.TargetGroup
@@ -140,7 +172,7 @@ func (r *run) rollBackStage() bool {
 func (r *run) productionBack(back *TaskSet) bool {
 	d := r.Deployment
 	need := r.quorum()
-	if target := r.Service.taskSet(d.Target.ID); target == nil || target.healthy() == 0 {
+	if target := r.Service.taskSet(d.failing().ID); target == nil || target.healthy() == 0 {
 		need = min(need, 1)
 	}
 	if r.Service.share(back.TargetGroup) < FullShare && back.healthy() < need {
@@ -165,7 +197,12 @@ func (r *run) rolledBack() {
 	r.Service.Current = d.Rollback.Revision.ID
 	r.Service.Spec.TaskDefinition, r.Service.Spec.HasHealthCheck = d.Rollback.Revision.TaskDefinition, d.Rollback.Revision.HasHealthCheck
 	r.Service.Completed = &Completed{Revision: d.Rollback.Revision, Deployment: d.Rollback.Deployment}
-	d.enter(RollbackSuccessful, d.Rollback.Reason, r.now)
+	if d.RollbackOf != "" {
+		d.RolloutState = RolloutCompleted
+		d.enter(Successful, "rolled back "+d.RollbackOf, r.now)
+	} else {
+		d.enter(RollbackSuccessful, d.Rollback.Reason, r.now)
+	}
 	r.emit(Info, EventDeploymentCompleted, map[string]string{"serviceRevision": d.Rollback.Revision.ID, "rollback": "true"},
 		"ECS deployment %s completed.", d.Rollback.Deployment)
 }
@@ -176,9 +213,13 @@ func (r *run) rollbackFailed() {
 	d.Rollback.FinishTime = r.now
 	r.endStage(StageFailed, "the rollback took too long")
 	r.cancelHooks()
-	if set := r.Service.taskSet(d.Target.ID); set != nil {
+	if set := r.Service.taskSet(d.failing().ID); set != nil {
 		set.Frozen = false
 	}
-	d.enter(RollbackFailed, "the rollback did not end within "+d.Config.RollbackTimeout.String()+"; "+r.serving(), r.now)
+	to := RollbackFailed
+	if d.RollbackOf != "" {
+		to, d.RolloutState, d.ErrorCode = Stopped, RolloutFailed, TimedOut
+	}
+	d.enter(to, "the rollback did not end within "+d.Config.RollbackTimeout.String()+"; "+r.serving(), r.now)
 	r.emit(Error, EventDeploymentFailed, map[string]string{"rollback": "true"}, "%s", d.Reason)
 }

@@ -10,30 +10,61 @@ func (r *run) advanceRolling() {
 		r.scale(Envelope(r.Service.Spec.DesiredCount, d.Config.MinimumHealthyPercent, d.Config.MaximumPercent))
 		return
 	}
-	target := r.targetSet(r.Service.productionTargetGroup())
+	r.ensureSet(d.Target, r.Service.productionTargetGroup())
 	if d.Stage != BakeTime {
 		r.moveTowards(d.Target)
-		target = r.Service.taskSet(d.Target.ID)
-		if !r.arrived(target) {
-			r.wait(WaitTasksHealthy, time.Time{}, "", "%d of %d tasks of %s are healthy", target.healthy(), target.Count, d.Target.ID)
-			return
-		}
-		if r.Service.Spec.LoadBalancer != nil && !r.inForce() {
-			r.wait(WaitTraffic, time.Time{}, "", "the data plane to serve from the tasks of %s", d.Target.ID)
+		if !r.moved() {
 			return
 		}
 		r.enterStage(BakeTime)
 		d.BakeUntil = r.now.Add(d.Config.BakeTime)
 	}
-	target.Count = r.Service.Spec.DesiredCount
-	r.scale(Envelope(r.Service.Spec.DesiredCount, d.Config.MinimumHealthyPercent, d.Config.MaximumPercent))
-	if d.BakeUntil.After(r.now) {
-		r.wait(WaitBakeTime, d.BakeUntil, "the deployment completes", "the bake time of %s", d.Config.BakeTime)
-		return
+	baking := d.BakeUntil.After(r.now)
+	early := d.Config.EarlySuccess
+	if early.Enable && (baking || early.Deferred) {
+		r.moveTowards(d.Target)
+	} else {
+		r.onlyTarget()
 	}
-	if r.alarmsKnown() {
+	switch {
+	case baking:
+		r.wait(WaitBakeTime, d.BakeUntil, "the deployment completes", "the bake time of %s", d.Config.BakeTime)
+	case !early.Deferred && !r.cleaned(r.target()):
+		r.wait(WaitDrain, time.Time{}, "", "tasks of the old revision to drain and stop")
+	case r.moved() && r.alarmsKnown(): // still, at the end of the bake time
 		r.succeed()
 	}
+}
+
+// onlyTarget keeps the new revision at the desired count and stops what is left of others.
+func (r *run) onlyTarget() {
+	c := r.Deployment.Config
+	for i := range r.Service.TaskSets {
+		r.Service.TaskSets[i].Count = 0
+	}
+	r.target().Count = r.Service.Spec.DesiredCount
+	r.scale(Envelope(r.Service.Spec.DesiredCount, c.MinimumHealthyPercent, c.MaximumPercent))
+}
+
+// moved reports whether the new revision has taken over: it has all its tasks and nothing else is left, or as many of them
+// are healthy as the early success criteria ask for.
+func (r *run) moved() bool {
+	d := r.Deployment
+	target := r.target()
+	done := r.arrived(target)
+	if early := d.Config.EarlySuccess; early.Enable {
+		desired := r.Service.Spec.DesiredCount
+		done = r.obs.Runtime.Known && target.healthy() >= max(early.Required(desired), min(1, desired))
+	}
+	if !done {
+		r.wait(WaitTasksHealthy, time.Time{}, "", "%d of %d tasks of %s are healthy", target.healthy(), target.Count, d.Target.ID)
+		return false
+	}
+	if r.Service.Spec.LoadBalancer != nil && !r.inForce() {
+		r.wait(WaitTraffic, time.Time{}, "", "the data plane to serve from the tasks of %s", d.Target.ID)
+		return false
+	}
+	return true
 }
 
 // moveTowards scales the revision's task set to the desired count and all others to nothing, inside the envelope.
@@ -96,8 +127,13 @@ func (r *run) arrived(target *TaskSet) bool {
 	if !r.obs.Runtime.Known || healthy < target.Count || live != target.Count || len(target.Tasks) != live {
 		return false
 	}
+	return r.cleaned(target)
+}
+
+// cleaned reports whether nothing of any other set is left.
+func (r *run) cleaned(target *TaskSet) bool {
 	for i := range r.Service.TaskSets {
-		if set := &r.Service.TaskSets[i]; set != target && set.ID != target.ID && !r.gone(set) {
+		if set := &r.Service.TaskSets[i]; set.ID != target.ID && !r.gone(set) {
 			return false
 		}
 	}

@@ -17,8 +17,10 @@ func (r *run) advanceStage() bool {
 		return true
 	case ReconcileService:
 		return r.reconcile() && r.goOn()
-	case PreScaleUp, PostScaleUp, PostTestTrafficShift, PreProductionTrafficShift, PostProductionTrafficShift:
+	case PreScaleUp, PostScaleUp, PreProductionTrafficShift, PostProductionTrafficShift:
 		return r.hooksDone() && r.goOn()
+	case PostTestTrafficShift:
+		return r.hooksDone() && r.ready() && r.goOn()
 	case ScaleUp:
 		return r.scaleUp() && r.goOn()
 	case TestTrafficShift:
@@ -61,7 +63,7 @@ func (r *run) enterStage(stage Stage) {
 		if d.Rollback == nil {
 			d.Step++
 		}
-	case ScaleUp:
+	case ScaleUp, ProductionTrafficShift:
 		d.ScaleUpDeadline = r.now.Add(d.Config.ScaleUpTimeout)
 	}
 	record := StageRecord{Stage: stage, Rollback: d.Rollback != nil, Start: r.now}
@@ -104,8 +106,10 @@ func (r *run) hasWork(stage Stage) bool {
 	switch stage {
 	case ScaleUp, CleanUp:
 		return true
+	case PostTestTrafficShift:
+		return d.Config.ReadyWait > 0
 	case BakeTime:
-		return d.Config.BakeTime > 0
+		return d.Config.BakeTime > 0 || d.Config.TerminationWait > 0 && !d.Config.KeepSource
 	case TestTrafficShift:
 		return lb != nil && lb.TestListener != ""
 	case ProductionTrafficShift:
@@ -114,16 +118,24 @@ func (r *run) hasWork(stage Stage) bool {
 	return false
 }
 
-// scaleUp brings the new revision to the desired count; every task must be healthy before anything else happens.
+// scaleUp brings the new revision to what its first step needs, in ECS the desired count; every task must be healthy before
+// anything else happens.
 func (r *run) scaleUp() bool {
 	d := r.Deployment
-	set := r.targetSet(r.Service.freeTargetGroup())
-	set.Count = r.Service.Spec.DesiredCount
+	r.ensureSet(d.Target, r.Service.freeTargetGroup())
+	return r.scaledUp(d.Config.Steps[0])
+}
+
+// scaledUp brings the new revision to what the step needs and returns true when every task of it is healthy.
+func (r *run) scaledUp(step TrafficStep) bool {
+	d := r.Deployment
+	set := r.target()
+	set.Count = step.Tasks(r.Service.Spec.DesiredCount)
 	if r.obs.Runtime.Known && set.healthy() >= set.Count {
 		return true
 	}
 	if !d.ScaleUpDeadline.After(r.now) {
-		r.fail("the new revision did not become healthy within "+d.Config.ScaleUpTimeout.String(), true)
+		r.fail(TimedOut, "the new revision did not become healthy within "+d.Config.ScaleUpTimeout.String(), true)
 		return false
 	}
 	r.wait(WaitTasksHealthy, d.ScaleUpDeadline, "the deployment is rolled back", "%d of %d tasks of %s are healthy", set.healthy(), set.Count, d.Target.ID)
@@ -156,12 +168,15 @@ func (r *run) shiftStep() bool {
 	d := r.Deployment
 	step := d.Config.Steps[d.Step-1]
 	set := r.target()
-	set.Count = r.Service.Spec.DesiredCount
+	set.Count = step.Tasks(r.Service.Spec.DesiredCount)
 	if set.healthy() == 0 && set.Count > 0 {
-		r.fail("no task of the new revision is healthy", true)
+		r.fail(HealthConstraints, "no task of the new revision is healthy", true)
 		return false
 	}
 	if d.ShiftTime.IsZero() {
+		if r.grows(step) && !r.scaledUp(step) {
+			return false
+		}
 		share := r.shareOf(set, step)
 		if !r.alarmsKnown() || !r.healthKnown() || !r.shiftProduction(set.TargetGroup, share) {
 			return false
@@ -180,6 +195,12 @@ func (r *run) shiftStep() bool {
 		return false
 	}
 	return (!step.Pause || r.stepContinued()) && r.alarmsKnown()
+}
+
+// grows reports whether the step needs more tasks than the one before.
+func (r *run) grows(step TrafficStep) bool {
+	d, desired := r.Deployment, r.Service.Spec.DesiredCount
+	return d.Step > 1 && step.Tasks(desired) > d.Config.Steps[d.Step-2].Tasks(desired)
 }
 
 // shareOf is the share that a step gives to the new revision: its own, and what is there already where it would else go to
@@ -289,7 +310,7 @@ func (r *run) bake() bool {
 	}
 	r.target().Count = r.Service.Spec.DesiredCount
 	if r.target().healthy() == 0 && r.target().Count > 0 {
-		r.fail("no task of the new revision is healthy", true)
+		r.fail(HealthConstraints, "no task of the new revision is healthy", true)
 		return false
 	}
 	if d.BakeUntil.After(r.now) {
@@ -301,7 +322,7 @@ func (r *run) bake() bool {
 			r.target().healthy(), lower, d.Target.ID)
 		return false
 	}
-	return r.alarmsKnown() && r.healthKnown()
+	return r.alarmsKnown() && r.healthKnown() && r.terminationDue()
 }
 
 // cleanUp stops the old revisions; then the deployment is done.
@@ -311,6 +332,11 @@ func (r *run) cleanUp() bool {
 	for i := range r.Service.TaskSets {
 		set := &r.Service.TaskSets[i]
 		if set.Revision.ID == r.Deployment.Target.ID {
+			continue
+		}
+		if r.Deployment.Config.KeepSource {
+			set.Frozen = true
+			set.Count, _, _ = set.live()
 			continue
 		}
 		set.Count = 0

@@ -32,7 +32,9 @@ type Service struct {
 	OrdinalCount  int64
 	EventSequence int64 // of events outside deployments
 	Steady        bool  // SERVICE_STEADY_STATE was said
+	Deferred      bool  // the old revisions are still to be stopped for the current one, by early success
 	Conditions    []Condition
+	Queue         []Deployment // that wait for their turn, the next one first
 }
 
 // Phase is where a service stands.
@@ -53,7 +55,28 @@ type Spec struct {
 	Config                 Config
 	LoadBalancer           *LoadBalancer
 	HealthCheckGracePeriod time.Duration
+	Concurrency            Concurrency
 }
+
+// Concurrency says what becomes of a deployment that is asked for while another is at work.
+type Concurrency struct {
+	Mode       ConcurrencyMode // "" as REJECT
+	QueueLimit int
+}
+
+// ConcurrencyMode is what becomes of it.
+type ConcurrencyMode string
+
+// The modes. REJECT is CodeDeploy's, SUPERSEDE ECS's.
+const (
+	Reject        ConcurrencyMode = "REJECT"
+	SupersedeMode ConcurrencyMode = "SUPERSEDE"
+	Queue         ConcurrencyMode = "QUEUE"
+	Coalesce      ConcurrencyMode = "COALESCE"
+)
+
+// DefaultQueueLimit is how many deployments may wait.
+const DefaultQueueLimit = 5
 
 // LoadBalancer joins a container's port to listeners.
 type LoadBalancer struct {
@@ -66,6 +89,10 @@ type LoadBalancer struct {
 	Algorithm            string
 	ProtocolVersion      string
 	DeregistrationDelay  time.Duration
+	SlowStart            time.Duration
+	FailClosed           bool // ELB fails open
+	MinimumHealthy       int  // targets; fewer and the target group fails open
+	Stickiness           time.Duration
 }
 
 // Completed names the most recent service revision that a deployment completed with: what a rollback returns to.
@@ -112,6 +139,8 @@ type Task struct {
 	RunningTime time.Time // zero until it was seen running
 	Address     string    // host:port of its target, "" without a load balancer or before it runs
 	Healthy     bool
+	HealthyTime time.Time // since when, zero unless healthy
+	Proven      bool      // it stayed healthy for long enough to take back earlier failures
 	EverHealthy bool
 	Unhealthy   bool      // it fails its health checks and is to be replaced; counted as a failure once
 	DrainTime   time.Time // zero unless it drains: when draining ends at the latest
@@ -164,13 +193,17 @@ func (s State) clone() State {
 	next.Service.Production = slices.Clone(s.Service.Production)
 	next.Service.Test = slices.Clone(s.Service.Test)
 	next.Service.Conditions = slices.Clone(s.Service.Conditions)
+	next.Service.Queue = slices.Clone(s.Service.Queue)
 	if s.Deployment != nil {
 		d := *s.Deployment
 		d.Sources = slices.Clone(d.Sources)
 		d.Hooks = slices.Clone(d.Hooks)
+		for i := range d.Hooks {
+			d.Hooks[i].Approvers = slices.Clone(d.Hooks[i].Approvers)
+		}
 		d.Conditions = slices.Clone(d.Conditions)
 		d.History = slices.Clone(d.History)
-		d.Alarms.Triggered = slices.Clone(d.Alarms.Triggered)
+		d.Alarms.Triggered, d.Alarms.Ignored = slices.Clone(d.Alarms.Triggered), slices.Clone(d.Alarms.Ignored)
 		if d.Rollback != nil {
 			r := *d.Rollback
 			d.Rollback = &r

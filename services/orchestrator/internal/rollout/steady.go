@@ -6,14 +6,42 @@ import "time"
 // with their own revision. What a stopped deployment left behind is kept as it is.
 func (r *run) steady() {
 	s := &r.Service
-	if len(s.TaskSets) == 1 && !s.TaskSets[0].Frozen {
+	current := s.taskSet(s.Current)
+	switch {
+	case s.Deferred && current != nil:
+		r.finishDeferred(current)
+		return
+	case len(s.TaskSets) == 1 && !s.TaskSets[0].Frozen:
 		s.TaskSets[0].Count = s.Spec.DesiredCount
-	} else if set := s.taskSet(s.Current); set != nil && !s.anyFrozen() {
-		set.Count = s.Spec.DesiredCount
+	case current != nil && (!s.anyFrozen() || !current.Frozen && s.share(current.TargetGroup) == FullShare && s.alone(current)):
+		current.Count = s.Spec.DesiredCount
+	}
+	for i := range s.TaskSets {
+		if set := &s.TaskSets[i]; set.Frozen {
+			set.Count, _, _ = set.live() // what is gone stays gone
+		}
 	}
 	c := s.Spec.Config
 	r.scale(Envelope(s.Spec.DesiredCount, c.MinimumHealthyPercent, c.MaximumPercent))
 	r.tellSteady()
+}
+
+// finishDeferred does what a deployment left to do that completed early: the rest of the new tasks start and the old ones
+// stop, as in any rolling deployment (ECS: early success criteria with deferred cleanup).
+func (r *run) finishDeferred(current *TaskSet) {
+	r.moveTowards(current.Revision)
+	r.Service.Deferred = !r.arrived(r.Service.taskSet(current.Revision.ID))
+	r.tellSteady()
+}
+
+// alone reports whether no other task set is in the set's target group.
+func (s *Service) alone(set *TaskSet) bool {
+	for i := range s.TaskSets {
+		if other := &s.TaskSets[i]; other.ID != set.ID && other.TargetGroup == set.TargetGroup {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *Service) anyFrozen() bool {
@@ -45,10 +73,11 @@ func (r *run) tellSteady() {
 
 // drainService stops everything of a deleted service.
 func (r *run) drainService() {
+	r.withdrawAll("the service was deleted")
 	if d := r.Deployment; d != nil {
 		r.cancelHooks()
 		r.endStage(StageStopped, "the service was deleted")
-		if d.State == RollbackInProgress {
+		if d.Rollback != nil {
 			d.Rollback.FinishTime = r.now
 		}
 		d.enter(Stopped, "the service was deleted", r.now)

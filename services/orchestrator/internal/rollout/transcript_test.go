@@ -199,7 +199,7 @@ func stories() map[string]func(t *testing.T) *world {
 			mustDeploy(t, w, "d-2", c, false)
 			w.run(time.Hour)
 			w.trace = append(w.trace, "         waits: "+w.state.Deployment.Conditions[0].Message)
-			w.try(Continue(w.state, "", false, w.now))
+			w.try(Continue(w.state, Answer{}, w.now))
 			w.run(time.Hour)
 			return w
 		},

@@ -10,6 +10,10 @@ const (
 	maxHookTime  = 24 * time.Hour
 	maxPauseTime = 14 * 24 * time.Hour
 	maxOfEach    = 10 // pause hooks, and other hooks, of one service
+
+	maxQueueLimit = 20
+	maxSlowStart  = 15 * time.Minute   // ELB: slow_start.duration_seconds 30..900
+	maxStickiness = 7 * 24 * time.Hour // ELB: 1..604800 s
 )
 
 // Validate returns every rule that the spec breaks, by the names of the API's fields.
@@ -25,14 +29,38 @@ func (s Spec) Validate() []Violation {
 	if lb != nil && lb.TestListener == lb.ProductionListener {
 		v.add("load_balancer.test_listener", "must not be the production listener")
 	}
-	if lb != nil && (lb.DeregistrationDelay < 0 || lb.DeregistrationDelay > time.Hour) {
-		v.add("load_balancer.deregistration_delay", "must be 0 to 3600 s")
+	if lb != nil {
+		v = append(v, lb.validate()...)
+	}
+	if limit := s.Concurrency.QueueLimit; limit < 0 || limit > maxQueueLimit {
+		v.add("deployment_concurrency.queue_limit", "must be 1 to %d", maxQueueLimit)
+	} else if limit > 0 && s.Concurrency.Mode != Queue {
+		v.add("deployment_concurrency.queue_limit", "goes with the mode QUEUE alone")
 	}
 	if s.HealthCheckGracePeriod < 0 {
 		v.add("health_check_grace_period", "must not be negative")
 	}
 	return append(v, s.Config.validate()...)
 }
+
+func (lb *LoadBalancer) validate() []Violation {
+	var v violations
+	if lb.DeregistrationDelay < 0 || lb.DeregistrationDelay > time.Hour {
+		v.add("load_balancer.deregistration_delay", "must be 0 to 3600 s")
+	}
+	if lb.SlowStart != 0 {
+		v.duration("load_balancer.slow_start", lb.SlowStart, time.Second, maxSlowStart)
+		if lb.Algorithm == leastOutstandingRequests {
+			v.add("load_balancer.slow_start", "does not go with LEAST_OUTSTANDING_REQUESTS, as in ELB; set algorithm to ROUND_ROBIN")
+		}
+	}
+	if lb.Stickiness != 0 {
+		v.duration("load_balancer.stickiness", lb.Stickiness, time.Second, maxStickiness)
+	}
+	return v
+}
+
+const leastOutstandingRequests = "least_outstanding_requests"
 
 func (c Config) validate() []Violation {
 	var v violations
@@ -51,6 +79,14 @@ func (c Config) validate() []Violation {
 	if t.Value < 1 || t.Type != Count && t.Value > 100 {
 		v.add(in+"deployment_circuit_breaker.threshold_configuration.value", "must be 1 to 100 for percents and at least 1 for COUNT")
 	}
+	if l := c.FailureLimit; l.Value < 0 || l.Type != Count && l.Value > 100 { // 0 is the default's
+		v.add(in+"task_failure_limit.value", "must be 1 to 100 for percents and at least 1 for COUNT")
+	}
+	if c.Timeout != 0 {
+		v.duration(in+"timeout", c.Timeout, time.Second, defaultTimeout)
+	}
+	v.duration(in+"deployment_circuit_breaker.reset_after", c.CircuitBreaker.ResetAfter, 0, 24*time.Hour)
+	v.duration(in+"alarms.unreadable_alarm_timeout", c.Alarms.UnreadableTimeout, 0, time.Hour)
 	if c.Alarms.Enable && len(c.Alarms.Names) == 0 {
 		v.add(in+"alarms.alarm_names", "must name an alarm when alarms are enabled")
 	}
@@ -74,6 +110,12 @@ func (c Config) validateHooks() []Violation {
 			v.add(field+".hook", "must be set, or pause, and not both")
 		}
 		v.duration(field+".timeout", h.Timeout, time.Second, limit)
+		if h.Pause && h.ReportBack {
+			v.add(field+".report_back", "goes with a hook, not with a pause")
+		}
+		if !h.Pause && h.Quorum > 0 {
+			v.add(field+".quorum", "goes with a pause alone")
+		}
 		for _, stage := range h.Stages {
 			switch {
 			case !stage.Hookable():

@@ -29,6 +29,7 @@ type world struct {
 	counted  map[string]bool
 	sequence map[string]int64
 	ids      map[string]Stage
+	by       *Deployment // whose decision is checked; nil for the service alone
 }
 
 // behaviour is how a task fares. Zero durations mean never, except that Ready counts from the start.
@@ -72,26 +73,22 @@ func newWorld(spec Spec) *world {
 func (w *world) deploy(id, taskDefinition string, config Config, supersede bool) error {
 	cmd, err := Deploy(w.state, DeployRequest{ID: id, TaskDefinition: taskDefinition, Config: config, Supersede: supersede}, w.now)
 	if err == nil {
-		w.take(cmd)
+		w.save(cmd)
 	}
 	return err
 }
 
-// take saves a command as the store would.
-func (w *world) take(cmd Command) {
-	if cmd.Ended != nil {
-		w.ended = append(w.ended, cmd.Ended.Deployment)
-		w.record(cmd.Ended.Events)
-	}
-	w.save(cmd.Decision)
-}
-
+// save does what the store does.
 func (w *world) save(d Decision) {
 	if !d.Changed {
 		return
 	}
 	if d.Next.Service.Generation != w.state.Service.Generation+1 {
 		w.fail("generation %d follows %d", d.Next.Service.Generation, w.state.Service.Generation)
+	}
+	for _, ended := range d.Ended {
+		w.ended = append(w.ended, ended.Deployment)
+		w.record(ended.Events)
 	}
 	w.record(d.Events)
 	w.state = throughJSON(d.Next)
@@ -285,9 +282,9 @@ func (w *world) next(wake time.Time) time.Time {
 // run goes on until the deployment has ended, nothing more happens, or the limit is reached.
 func (w *world) run(limit time.Duration) {
 	end := w.now.Add(limit)
-	for w.state.Deployment != nil {
+	for w.state.Deployment != nil || len(w.state.Service.Queue) > 0 {
 		next := w.next(w.settle())
-		if w.state.Deployment == nil || next.IsZero() || next.After(end) {
+		if w.state.Deployment == nil && len(w.state.Service.Queue) == 0 || next.IsZero() || next.After(end) {
 			break
 		}
 		w.now = next

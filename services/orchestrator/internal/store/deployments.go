@@ -19,13 +19,14 @@ import (
 type deploymentRows struct {
 	ids, clusters, services, states, rollouts []string
 	generations                               []int64
+	queued                                    []bool
 	bodies                                    [][]byte
 	created                                   []time.Time
 	finished                                  []*time.Time
 	first                                     []rollout.Deployment // new ones, for their service revisions
 }
 
-func (r *deploymentRows) add(service rollout.Service, d *rollout.Deployment) error {
+func (r *deploymentRows) add(service rollout.Service, d *rollout.Deployment, queued bool) error {
 	body, err := json.Marshal(d)
 	if err != nil {
 		return err
@@ -33,7 +34,7 @@ func (r *deploymentRows) add(service rollout.Service, d *rollout.Deployment) err
 	r.ids, r.clusters, r.services = append(r.ids, d.ID), append(r.clusters, service.Cluster), append(r.services, service.Name)
 	r.states, r.rollouts = append(r.states, string(d.State)), append(r.rollouts, string(d.RolloutState))
 	r.generations, r.bodies, r.created = append(r.generations, service.Generation), append(r.bodies, body), append(r.created, d.CreateTime)
-	r.finished = append(r.finished, orNull(d.FinishTime))
+	r.finished, r.queued = append(r.finished, orNull(d.FinishTime)), append(r.queued, queued)
 	if d.State == rollout.Pending {
 		r.first = append(r.first, *d)
 	}
@@ -48,10 +49,11 @@ func orNull(t time.Time) *time.Time {
 }
 
 const upsertDeployments = `
-INSERT INTO deployments (id, cluster, service, generation, state, rollout_state, body, create_time, finish_time)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[], $9::timestamptz[])
+INSERT INTO deployments (id, cluster, service, generation, state, rollout_state, body, create_time, finish_time, queued)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[], $9::timestamptz[],
+  $10::boolean[])
 ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, state = excluded.state, rollout_state = excluded.rollout_state,
-  body = excluded.body, finish_time = excluded.finish_time`
+  body = excluded.body, finish_time = excluded.finish_time, queued = excluded.queued`
 
 const insertRevision = `
 INSERT INTO service_revisions (cluster, service, number, task_definition, deployment, create_time)
@@ -61,7 +63,7 @@ func (r *deploymentRows) queue(batch *pgx.Batch) {
 	if len(r.ids) == 0 {
 		return
 	}
-	batch.Queue(upsertDeployments, r.ids, r.clusters, r.services, r.generations, r.states, r.rollouts, r.bodies, r.created, r.finished)
+	batch.Queue(upsertDeployments, r.ids, r.clusters, r.services, r.generations, r.states, r.rollouts, r.bodies, r.created, r.finished, r.queued)
 	for _, d := range r.first {
 		i := indexOf(r.ids, d.ID)
 		batch.Queue(insertRevision, r.clusters[i], r.services[i], d.Target.Number, d.Target.TaskDefinition, d.ID, d.Target.CreateTime)

@@ -16,7 +16,7 @@ import (
 type Change struct {
 	Next   rollout.State
 	Events []rollout.Event
-	Ended  *rollout.Ended // a deployment that was superseded
+	Ended  []rollout.Ended // deployments that ended and are not in Next
 }
 
 // Key names a service.
@@ -91,14 +91,19 @@ func (s *Store) saveDetails(ctx context.Context, tx pgx.Tx, changes []Change, sa
 		if !saved[Key{service.Cluster, service.Name}] {
 			continue
 		}
-		if c.Ended != nil {
-			if err := deployments.add(service, &c.Ended.Deployment); err != nil {
+		for i := range c.Ended {
+			if err := deployments.add(service, &c.Ended[i].Deployment, false); err != nil {
 				return err
 			}
-			events.add(service, c.Ended.Events)
+			events.add(service, c.Ended[i].Events)
 		}
 		if d := c.Next.Deployment; d != nil {
-			if err := deployments.add(service, d); err != nil {
+			if err := deployments.add(service, d, false); err != nil {
+				return err
+			}
+		}
+		for i := range service.Queue {
+			if err := deployments.add(service, &service.Queue[i], true); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ package orchestratorv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -401,7 +402,16 @@ type Deployment struct {
 	// Changes with each change.
 	Etag string `protobuf:"bytes,25,opt,name=etag,proto3" json:"etag,omitempty"`
 	// The deployment that took its place, if one did.
-	SupersededBy  string `protobuf:"bytes,26,opt,name=superseded_by,json=supersededBy,proto3" json:"superseded_by,omitempty"`
+	SupersededBy string `protobuf:"bytes,26,opt,name=superseded_by,json=supersededBy,proto3" json:"superseded_by,omitempty"`
+	// Why it ended without success, in CodeDeploy's words: ALARM_ACTIVE, HEALTH_CONSTRAINTS, HOOK_EXECUTION_FAILURE, MANUAL_STOP or
+	// TIMEOUT; empty otherwise.
+	ErrorCode string `protobuf:"bytes,27,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	// The deployment that rolls this one back, when the rollback is a deployment of its own (CodeDeploy).
+	RollbackDeployment string `protobuf:"bytes,28,opt,name=rollback_deployment,json=rollbackDeployment,proto3" json:"rollback_deployment,omitempty"`
+	// The deployment that this one rolls back, when it is a rollback of its own.
+	RollbackOf string `protobuf:"bytes,29,opt,name=rollback_of,json=rollbackOf,proto3" json:"rollback_of,omitempty"`
+	// When the timeout ends, as far as it is known: it moves on while the deployment waits for a person.
+	DeadlineTime  *timestamppb.Timestamp `protobuf:"bytes,30,opt,name=deadline_time,json=deadlineTime,proto3" json:"deadline_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -618,6 +628,34 @@ func (x *Deployment) GetSupersededBy() string {
 	return ""
 }
 
+func (x *Deployment) GetErrorCode() string {
+	if x != nil {
+		return x.ErrorCode
+	}
+	return ""
+}
+
+func (x *Deployment) GetRollbackDeployment() string {
+	if x != nil {
+		return x.RollbackDeployment
+	}
+	return ""
+}
+
+func (x *Deployment) GetRollbackOf() string {
+	if x != nil {
+		return x.RollbackOf
+	}
+	return ""
+}
+
+func (x *Deployment) GetDeadlineTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeadlineTime
+	}
+	return nil
+}
+
 // TaskFailures is the count that the circuit breaker, or a scale-up, looks at.
 type TaskFailures struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -762,7 +800,11 @@ type LifecycleHookStatus struct {
 	// What happens then.
 	TimeoutAction LifecycleHook_TimeoutAction `protobuf:"varint,6,opt,name=timeout_action,json=timeoutAction,proto3,enum=slipway.orchestrator.v1.LifecycleHook_TimeoutAction" json:"timeout_action,omitempty"`
 	// What it said, for people.
-	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	// With pause: who has continued it so far, and how many must.
+	Approvers []string `protobuf:"bytes,8,rep,name=approvers,proto3" json:"approvers,omitempty"`
+	// How many people must continue it.
+	Quorum        int32 `protobuf:"varint,9,opt,name=quorum,proto3" json:"quorum,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -844,6 +886,20 @@ func (x *LifecycleHookStatus) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *LifecycleHookStatus) GetApprovers() []string {
+	if x != nil {
+		return x.Approvers
+	}
+	return nil
+}
+
+func (x *LifecycleHookStatus) GetQuorum() int32 {
+	if x != nil {
+		return x.Quorum
+	}
+	return 0
 }
 
 // StageHistory is one stage that a deployment went through.
@@ -960,7 +1016,9 @@ type Rollback struct {
 	// When all production traffic was on the old revision again.
 	SafeTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=safe_time,json=safeTime,proto3" json:"safe_time,omitempty"`
 	// When it ended.
-	FinishTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
+	FinishTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
+	// From the decision to roll back to the safe time; absent until then.
+	TimeToSafe    *durationpb.Duration `protobuf:"bytes,7,opt,name=time_to_safe,json=timeToSafe,proto3" json:"time_to_safe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1037,11 +1095,18 @@ func (x *Rollback) GetFinishTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Rollback) GetTimeToSafe() *durationpb.Duration {
+	if x != nil {
+		return x.TimeToSafe
+	}
+	return nil
+}
+
 var File_slipway_orchestrator_v1_deployment_proto protoreflect.FileDescriptor
 
 const file_slipway_orchestrator_v1_deployment_proto_rawDesc = "" +
 	"\n" +
-	"(slipway/orchestrator/v1/deployment.proto\x12\x17slipway.orchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a6slipway/orchestrator/v1/deployment_configuration.proto\x1a%slipway/orchestrator/v1/service.proto\"\xfa\x0e\n" +
+	"(slipway/orchestrator/v1/deployment.proto\x12\x17slipway.orchestrator.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a6slipway/orchestrator/v1/deployment_configuration.proto\x1a%slipway/orchestrator/v1/service.proto\"\xac\x10\n" +
 	"\n" +
 	"Deployment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -1077,7 +1142,13 @@ const file_slipway_orchestrator_v1_deployment_proto_rawDesc = "" +
 	"finishTime\x12%\n" +
 	"\x0eevent_sequence\x18\x18 \x01(\x03R\reventSequence\x12\x12\n" +
 	"\x04etag\x18\x19 \x01(\tR\x04etag\x12#\n" +
-	"\rsuperseded_by\x18\x1a \x01(\tR\fsupersededBy\"\x83\x02\n" +
+	"\rsuperseded_by\x18\x1a \x01(\tR\fsupersededBy\x12\x1d\n" +
+	"\n" +
+	"error_code\x18\x1b \x01(\tR\terrorCode\x12/\n" +
+	"\x13rollback_deployment\x18\x1c \x01(\tR\x12rollbackDeployment\x12\x1f\n" +
+	"\vrollback_of\x18\x1d \x01(\tR\n" +
+	"rollbackOf\x12?\n" +
+	"\rdeadline_time\x18\x1e \x01(\v2\x1a.google.protobuf.TimestampR\fdeadlineTime\"\x83\x02\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x15\n" +
@@ -1108,7 +1179,7 @@ const file_slipway_orchestrator_v1_deployment_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\x0e2,.slipway.orchestrator.v1.TaskFailures.StatusR\x06status\x12\x1f\n" +
 	"\valarm_names\x18\x02 \x03(\tR\n" +
 	"alarmNames\x122\n" +
-	"\x15triggered_alarm_names\x18\x03 \x03(\tR\x13triggeredAlarmNames\"\xa9\x04\n" +
+	"\x15triggered_alarm_names\x18\x03 \x03(\tR\x13triggeredAlarmNames\"\xdf\x04\n" +
 	"\x13LifecycleHookStatus\x12\x17\n" +
 	"\ahook_id\x18\x01 \x01(\tR\x06hookId\x12\x12\n" +
 	"\x04hook\x18\x02 \x01(\tR\x04hook\x12P\n" +
@@ -1117,7 +1188,9 @@ const file_slipway_orchestrator_v1_deployment_proto_rawDesc = "" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12[\n" +
 	"\x0etimeout_action\x18\x06 \x01(\x0e24.slipway.orchestrator.v1.LifecycleHook.TimeoutActionR\rtimeoutAction\x12\x16\n" +
-	"\x06reason\x18\a \x01(\tR\x06reason\"\x93\x01\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x1c\n" +
+	"\tapprovers\x18\b \x03(\tR\tapprovers\x12\x16\n" +
+	"\x06quorum\x18\t \x01(\x05R\x06quorum\"\x93\x01\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16STATUS_AWAITING_ACTION\x10\x01\x12\x16\n" +
@@ -1139,7 +1212,7 @@ const file_slipway_orchestrator_v1_deployment_proto_rawDesc = "" +
 	"\x11OUTCOME_SUCCEEDED\x10\x01\x12\x12\n" +
 	"\x0eOUTCOME_FAILED\x10\x02\x12\x13\n" +
 	"\x0fOUTCOME_SKIPPED\x10\x03\x12\x13\n" +
-	"\x0fOUTCOME_STOPPED\x10\x04\"\x9e\x02\n" +
+	"\x0fOUTCOME_STOPPED\x10\x04\"\xdb\x02\n" +
 	"\bRollback\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12)\n" +
 	"\x10service_revision\x18\x02 \x01(\tR\x0fserviceRevision\x12\x1e\n" +
@@ -1150,7 +1223,9 @@ const file_slipway_orchestrator_v1_deployment_proto_rawDesc = "" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x127\n" +
 	"\tsafe_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bsafeTime\x12;\n" +
 	"\vfinish_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishTimeB\xfd\x01\n" +
+	"finishTime\x12;\n" +
+	"\ftime_to_safe\x18\a \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"timeToSafeB\xfd\x01\n" +
 	"\x1bcom.slipway.orchestrator.v1B\x0fDeploymentProtoP\x01ZOgithub.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1;orchestratorv1\xa2\x02\x03SOX\xaa\x02\x17Slipway.Orchestrator.V1\xca\x02\x17Slipway\\Orchestrator\\V1\xe2\x02#Slipway\\Orchestrator\\V1\\GPBMetadata\xea\x02\x19Slipway::Orchestrator::V1b\x06proto3"
 
 var (
@@ -1186,6 +1261,7 @@ var file_slipway_orchestrator_v1_deployment_proto_goTypes = []any{
 	(*Condition)(nil),                // 15: slipway.orchestrator.v1.Condition
 	(*timestamppb.Timestamp)(nil),    // 16: google.protobuf.Timestamp
 	(LifecycleHook_TimeoutAction)(0), // 17: slipway.orchestrator.v1.LifecycleHook.TimeoutAction
+	(*durationpb.Duration)(nil),      // 18: google.protobuf.Duration
 }
 var file_slipway_orchestrator_v1_deployment_proto_depIdxs = []int32{
 	0,  // 0: slipway.orchestrator.v1.Deployment.state:type_name -> slipway.orchestrator.v1.Deployment.State
@@ -1205,24 +1281,26 @@ var file_slipway_orchestrator_v1_deployment_proto_depIdxs = []int32{
 	16, // 14: slipway.orchestrator.v1.Deployment.start_time:type_name -> google.protobuf.Timestamp
 	16, // 15: slipway.orchestrator.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
 	16, // 16: slipway.orchestrator.v1.Deployment.finish_time:type_name -> google.protobuf.Timestamp
-	2,  // 17: slipway.orchestrator.v1.TaskFailures.status:type_name -> slipway.orchestrator.v1.TaskFailures.Status
-	2,  // 18: slipway.orchestrator.v1.AlarmStatus.status:type_name -> slipway.orchestrator.v1.TaskFailures.Status
-	11, // 19: slipway.orchestrator.v1.LifecycleHookStatus.lifecycle_stage:type_name -> slipway.orchestrator.v1.LifecycleStage
-	3,  // 20: slipway.orchestrator.v1.LifecycleHookStatus.status:type_name -> slipway.orchestrator.v1.LifecycleHookStatus.Status
-	16, // 21: slipway.orchestrator.v1.LifecycleHookStatus.expire_time:type_name -> google.protobuf.Timestamp
-	17, // 22: slipway.orchestrator.v1.LifecycleHookStatus.timeout_action:type_name -> slipway.orchestrator.v1.LifecycleHook.TimeoutAction
-	11, // 23: slipway.orchestrator.v1.StageHistory.lifecycle_stage:type_name -> slipway.orchestrator.v1.LifecycleStage
-	16, // 24: slipway.orchestrator.v1.StageHistory.start_time:type_name -> google.protobuf.Timestamp
-	16, // 25: slipway.orchestrator.v1.StageHistory.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 26: slipway.orchestrator.v1.StageHistory.outcome:type_name -> slipway.orchestrator.v1.StageHistory.Outcome
-	16, // 27: slipway.orchestrator.v1.Rollback.start_time:type_name -> google.protobuf.Timestamp
-	16, // 28: slipway.orchestrator.v1.Rollback.safe_time:type_name -> google.protobuf.Timestamp
-	16, // 29: slipway.orchestrator.v1.Rollback.finish_time:type_name -> google.protobuf.Timestamp
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	16, // 17: slipway.orchestrator.v1.Deployment.deadline_time:type_name -> google.protobuf.Timestamp
+	2,  // 18: slipway.orchestrator.v1.TaskFailures.status:type_name -> slipway.orchestrator.v1.TaskFailures.Status
+	2,  // 19: slipway.orchestrator.v1.AlarmStatus.status:type_name -> slipway.orchestrator.v1.TaskFailures.Status
+	11, // 20: slipway.orchestrator.v1.LifecycleHookStatus.lifecycle_stage:type_name -> slipway.orchestrator.v1.LifecycleStage
+	3,  // 21: slipway.orchestrator.v1.LifecycleHookStatus.status:type_name -> slipway.orchestrator.v1.LifecycleHookStatus.Status
+	16, // 22: slipway.orchestrator.v1.LifecycleHookStatus.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 23: slipway.orchestrator.v1.LifecycleHookStatus.timeout_action:type_name -> slipway.orchestrator.v1.LifecycleHook.TimeoutAction
+	11, // 24: slipway.orchestrator.v1.StageHistory.lifecycle_stage:type_name -> slipway.orchestrator.v1.LifecycleStage
+	16, // 25: slipway.orchestrator.v1.StageHistory.start_time:type_name -> google.protobuf.Timestamp
+	16, // 26: slipway.orchestrator.v1.StageHistory.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 27: slipway.orchestrator.v1.StageHistory.outcome:type_name -> slipway.orchestrator.v1.StageHistory.Outcome
+	16, // 28: slipway.orchestrator.v1.Rollback.start_time:type_name -> google.protobuf.Timestamp
+	16, // 29: slipway.orchestrator.v1.Rollback.safe_time:type_name -> google.protobuf.Timestamp
+	16, // 30: slipway.orchestrator.v1.Rollback.finish_time:type_name -> google.protobuf.Timestamp
+	18, // 31: slipway.orchestrator.v1.Rollback.time_to_safe:type_name -> google.protobuf.Duration
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_slipway_orchestrator_v1_deployment_proto_init() }

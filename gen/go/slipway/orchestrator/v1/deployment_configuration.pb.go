@@ -113,6 +113,59 @@ func (LifecycleStage) EnumDescriptor() ([]byte, []int) {
 	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{0}
 }
 
+// TargetCapacity is how many tasks a new revision has before it has all the traffic.
+type TargetCapacity int32
+
+const (
+	// As FULL.
+	TargetCapacity_TARGET_CAPACITY_UNSPECIFIED TargetCapacity = 0
+	// The desired count before any traffic moves, as in ECS and CodeDeploy.
+	TargetCapacity_TARGET_CAPACITY_FULL TargetCapacity = 1
+	// The step's share of the desired count, rounded up; scaled up before each step. A TrafficStep may say otherwise.
+	TargetCapacity_TARGET_CAPACITY_TRAFFIC_WEIGHT TargetCapacity = 2
+)
+
+// Enum value maps for TargetCapacity.
+var (
+	TargetCapacity_name = map[int32]string{
+		0: "TARGET_CAPACITY_UNSPECIFIED",
+		1: "TARGET_CAPACITY_FULL",
+		2: "TARGET_CAPACITY_TRAFFIC_WEIGHT",
+	}
+	TargetCapacity_value = map[string]int32{
+		"TARGET_CAPACITY_UNSPECIFIED":    0,
+		"TARGET_CAPACITY_FULL":           1,
+		"TARGET_CAPACITY_TRAFFIC_WEIGHT": 2,
+	}
+)
+
+func (x TargetCapacity) Enum() *TargetCapacity {
+	p := new(TargetCapacity)
+	*p = x
+	return p
+}
+
+func (x TargetCapacity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TargetCapacity) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[1].Descriptor()
+}
+
+func (TargetCapacity) Type() protoreflect.EnumType {
+	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[1]
+}
+
+func (x TargetCapacity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TargetCapacity.Descriptor instead.
+func (TargetCapacity) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{1}
+}
+
 // Strategy is how a new revision takes the place of the old one.
 type DeploymentConfiguration_Strategy int32
 
@@ -162,11 +215,11 @@ func (x DeploymentConfiguration_Strategy) String() string {
 }
 
 func (DeploymentConfiguration_Strategy) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[1].Descriptor()
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[2].Descriptor()
 }
 
 func (DeploymentConfiguration_Strategy) Type() protoreflect.EnumType {
-	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[1]
+	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[2]
 }
 
 func (x DeploymentConfiguration_Strategy) Number() protoreflect.EnumNumber {
@@ -176,6 +229,222 @@ func (x DeploymentConfiguration_Strategy) Number() protoreflect.EnumNumber {
 // Deprecated: Use DeploymentConfiguration_Strategy.Descriptor instead.
 func (DeploymentConfiguration_Strategy) EnumDescriptor() ([]byte, []int) {
 	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{0, 0}
+}
+
+// SourceServiceRevisionCleanup says when the old revision's tasks stop.
+type EarlySuccessCriteria_SourceServiceRevisionCleanup int32
+
+const (
+	// Not set; refused when the criteria are enabled.
+	EarlySuccessCriteria_SOURCE_SERVICE_REVISION_CLEANUP_UNSPECIFIED EarlySuccessCriteria_SourceServiceRevisionCleanup = 0
+	// Before the deployment completes.
+	EarlySuccessCriteria_SOURCE_SERVICE_REVISION_CLEANUP_BLOCKING EarlySuccessCriteria_SourceServiceRevisionCleanup = 1
+	// After it has completed.
+	EarlySuccessCriteria_SOURCE_SERVICE_REVISION_CLEANUP_DEFERRED EarlySuccessCriteria_SourceServiceRevisionCleanup = 2
+)
+
+// Enum value maps for EarlySuccessCriteria_SourceServiceRevisionCleanup.
+var (
+	EarlySuccessCriteria_SourceServiceRevisionCleanup_name = map[int32]string{
+		0: "SOURCE_SERVICE_REVISION_CLEANUP_UNSPECIFIED",
+		1: "SOURCE_SERVICE_REVISION_CLEANUP_BLOCKING",
+		2: "SOURCE_SERVICE_REVISION_CLEANUP_DEFERRED",
+	}
+	EarlySuccessCriteria_SourceServiceRevisionCleanup_value = map[string]int32{
+		"SOURCE_SERVICE_REVISION_CLEANUP_UNSPECIFIED": 0,
+		"SOURCE_SERVICE_REVISION_CLEANUP_BLOCKING":    1,
+		"SOURCE_SERVICE_REVISION_CLEANUP_DEFERRED":    2,
+	}
+)
+
+func (x EarlySuccessCriteria_SourceServiceRevisionCleanup) Enum() *EarlySuccessCriteria_SourceServiceRevisionCleanup {
+	p := new(EarlySuccessCriteria_SourceServiceRevisionCleanup)
+	*p = x
+	return p
+}
+
+func (x EarlySuccessCriteria_SourceServiceRevisionCleanup) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EarlySuccessCriteria_SourceServiceRevisionCleanup) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[3].Descriptor()
+}
+
+func (EarlySuccessCriteria_SourceServiceRevisionCleanup) Type() protoreflect.EnumType {
+	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[3]
+}
+
+func (x EarlySuccessCriteria_SourceServiceRevisionCleanup) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EarlySuccessCriteria_SourceServiceRevisionCleanup.Descriptor instead.
+func (EarlySuccessCriteria_SourceServiceRevisionCleanup) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{1, 0}
+}
+
+// ActionOnTimeout is what happens when nobody has answered.
+type DeploymentReadyOption_ActionOnTimeout int32
+
+const (
+	// As CONTINUE_DEPLOYMENT.
+	DeploymentReadyOption_ACTION_ON_TIMEOUT_UNSPECIFIED DeploymentReadyOption_ActionOnTimeout = 0
+	// Traffic moves as soon as the new revision is ready; there is no wait.
+	DeploymentReadyOption_ACTION_ON_TIMEOUT_CONTINUE_DEPLOYMENT DeploymentReadyOption_ActionOnTimeout = 1
+	// Wait for ContinueDeployment (READY_WAIT); the deployment is STOPPED when the time is over.
+	DeploymentReadyOption_ACTION_ON_TIMEOUT_STOP_DEPLOYMENT DeploymentReadyOption_ActionOnTimeout = 2
+)
+
+// Enum value maps for DeploymentReadyOption_ActionOnTimeout.
+var (
+	DeploymentReadyOption_ActionOnTimeout_name = map[int32]string{
+		0: "ACTION_ON_TIMEOUT_UNSPECIFIED",
+		1: "ACTION_ON_TIMEOUT_CONTINUE_DEPLOYMENT",
+		2: "ACTION_ON_TIMEOUT_STOP_DEPLOYMENT",
+	}
+	DeploymentReadyOption_ActionOnTimeout_value = map[string]int32{
+		"ACTION_ON_TIMEOUT_UNSPECIFIED":         0,
+		"ACTION_ON_TIMEOUT_CONTINUE_DEPLOYMENT": 1,
+		"ACTION_ON_TIMEOUT_STOP_DEPLOYMENT":     2,
+	}
+)
+
+func (x DeploymentReadyOption_ActionOnTimeout) Enum() *DeploymentReadyOption_ActionOnTimeout {
+	p := new(DeploymentReadyOption_ActionOnTimeout)
+	*p = x
+	return p
+}
+
+func (x DeploymentReadyOption_ActionOnTimeout) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DeploymentReadyOption_ActionOnTimeout) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[4].Descriptor()
+}
+
+func (DeploymentReadyOption_ActionOnTimeout) Type() protoreflect.EnumType {
+	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[4]
+}
+
+func (x DeploymentReadyOption_ActionOnTimeout) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DeploymentReadyOption_ActionOnTimeout.Descriptor instead.
+func (DeploymentReadyOption_ActionOnTimeout) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{2, 0}
+}
+
+// Action is what becomes of the old revision's tasks.
+type TerminateSourceOption_Action int32
+
+const (
+	// As TERMINATE.
+	TerminateSourceOption_ACTION_UNSPECIFIED TerminateSourceOption_Action = 0
+	// They stop after the wait.
+	TerminateSourceOption_ACTION_TERMINATE TerminateSourceOption_Action = 1
+	// They go on running without traffic; the next deployment stops them.
+	TerminateSourceOption_ACTION_KEEP_ALIVE TerminateSourceOption_Action = 2
+)
+
+// Enum value maps for TerminateSourceOption_Action.
+var (
+	TerminateSourceOption_Action_name = map[int32]string{
+		0: "ACTION_UNSPECIFIED",
+		1: "ACTION_TERMINATE",
+		2: "ACTION_KEEP_ALIVE",
+	}
+	TerminateSourceOption_Action_value = map[string]int32{
+		"ACTION_UNSPECIFIED": 0,
+		"ACTION_TERMINATE":   1,
+		"ACTION_KEEP_ALIVE":  2,
+	}
+)
+
+func (x TerminateSourceOption_Action) Enum() *TerminateSourceOption_Action {
+	p := new(TerminateSourceOption_Action)
+	*p = x
+	return p
+}
+
+func (x TerminateSourceOption_Action) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TerminateSourceOption_Action) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[5].Descriptor()
+}
+
+func (TerminateSourceOption_Action) Type() protoreflect.EnumType {
+	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[5]
+}
+
+func (x TerminateSourceOption_Action) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TerminateSourceOption_Action.Descriptor instead.
+func (TerminateSourceOption_Action) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{3, 0}
+}
+
+// Event is why a deployment ended without success.
+type AutoRollbackConfiguration_Event int32
+
+const (
+	// Not set.
+	AutoRollbackConfiguration_EVENT_UNSPECIFIED AutoRollbackConfiguration_Event = 0
+	// It failed.
+	AutoRollbackConfiguration_EVENT_DEPLOYMENT_FAILURE AutoRollbackConfiguration_Event = 1
+	// An alarm stopped it.
+	AutoRollbackConfiguration_EVENT_DEPLOYMENT_STOP_ON_ALARM AutoRollbackConfiguration_Event = 2
+	// A person stopped it.
+	AutoRollbackConfiguration_EVENT_DEPLOYMENT_STOP_ON_REQUEST AutoRollbackConfiguration_Event = 3
+)
+
+// Enum value maps for AutoRollbackConfiguration_Event.
+var (
+	AutoRollbackConfiguration_Event_name = map[int32]string{
+		0: "EVENT_UNSPECIFIED",
+		1: "EVENT_DEPLOYMENT_FAILURE",
+		2: "EVENT_DEPLOYMENT_STOP_ON_ALARM",
+		3: "EVENT_DEPLOYMENT_STOP_ON_REQUEST",
+	}
+	AutoRollbackConfiguration_Event_value = map[string]int32{
+		"EVENT_UNSPECIFIED":                0,
+		"EVENT_DEPLOYMENT_FAILURE":         1,
+		"EVENT_DEPLOYMENT_STOP_ON_ALARM":   2,
+		"EVENT_DEPLOYMENT_STOP_ON_REQUEST": 3,
+	}
+)
+
+func (x AutoRollbackConfiguration_Event) Enum() *AutoRollbackConfiguration_Event {
+	p := new(AutoRollbackConfiguration_Event)
+	*p = x
+	return p
+}
+
+func (x AutoRollbackConfiguration_Event) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AutoRollbackConfiguration_Event) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[6].Descriptor()
+}
+
+func (AutoRollbackConfiguration_Event) Type() protoreflect.EnumType {
+	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[6]
+}
+
+func (x AutoRollbackConfiguration_Event) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AutoRollbackConfiguration_Event.Descriptor instead.
+func (AutoRollbackConfiguration_Event) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // Type is how the value is read.
@@ -219,11 +488,11 @@ func (x ThresholdConfiguration_Type) String() string {
 }
 
 func (ThresholdConfiguration_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[2].Descriptor()
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[7].Descriptor()
 }
 
 func (ThresholdConfiguration_Type) Type() protoreflect.EnumType {
-	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[2]
+	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[7]
 }
 
 func (x ThresholdConfiguration_Type) Number() protoreflect.EnumNumber {
@@ -232,7 +501,7 @@ func (x ThresholdConfiguration_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ThresholdConfiguration_Type.Descriptor instead.
 func (ThresholdConfiguration_Type) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{2, 0}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // InitialAlarmPolicy says what an alarm means that is in ALARM before the deployment begins.
@@ -245,6 +514,8 @@ const (
 	DeploymentAlarms_INITIAL_ALARM_POLICY_WAIT DeploymentAlarms_InitialAlarmPolicy = 1
 	// Alarms are not looked at during this deployment, as in ECS.
 	DeploymentAlarms_INITIAL_ALARM_POLICY_IGNORE DeploymentAlarms_InitialAlarmPolicy = 2
+	// The deployment begins; an alarm that was in ALARM counts once it has left ALARM and enters it again.
+	DeploymentAlarms_INITIAL_ALARM_POLICY_WATCH DeploymentAlarms_InitialAlarmPolicy = 3
 )
 
 // Enum value maps for DeploymentAlarms_InitialAlarmPolicy.
@@ -253,11 +524,13 @@ var (
 		0: "INITIAL_ALARM_POLICY_UNSPECIFIED",
 		1: "INITIAL_ALARM_POLICY_WAIT",
 		2: "INITIAL_ALARM_POLICY_IGNORE",
+		3: "INITIAL_ALARM_POLICY_WATCH",
 	}
 	DeploymentAlarms_InitialAlarmPolicy_value = map[string]int32{
 		"INITIAL_ALARM_POLICY_UNSPECIFIED": 0,
 		"INITIAL_ALARM_POLICY_WAIT":        1,
 		"INITIAL_ALARM_POLICY_IGNORE":      2,
+		"INITIAL_ALARM_POLICY_WATCH":       3,
 	}
 )
 
@@ -272,11 +545,11 @@ func (x DeploymentAlarms_InitialAlarmPolicy) String() string {
 }
 
 func (DeploymentAlarms_InitialAlarmPolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[3].Descriptor()
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[8].Descriptor()
 }
 
 func (DeploymentAlarms_InitialAlarmPolicy) Type() protoreflect.EnumType {
-	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[3]
+	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[8]
 }
 
 func (x DeploymentAlarms_InitialAlarmPolicy) Number() protoreflect.EnumNumber {
@@ -285,7 +558,64 @@ func (x DeploymentAlarms_InitialAlarmPolicy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DeploymentAlarms_InitialAlarmPolicy.Descriptor instead.
 func (DeploymentAlarms_InitialAlarmPolicy) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{3, 0}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{7, 0}
+}
+
+// UnreadableAlarmPolicy says what an alarm means whose state cannot be read.
+type DeploymentAlarms_UnreadableAlarmPolicy int32
+
+const (
+	// As WAIT.
+	DeploymentAlarms_UNREADABLE_ALARM_POLICY_UNSPECIFIED DeploymentAlarms_UnreadableAlarmPolicy = 0
+	// The deployment stays where it is until every alarm can be read. The safe default.
+	DeploymentAlarms_UNREADABLE_ALARM_POLICY_WAIT DeploymentAlarms_UnreadableAlarmPolicy = 1
+	// The deployment fails when an alarm could not be read for unreadable_alarm_timeout (CodeDeploy's default).
+	DeploymentAlarms_UNREADABLE_ALARM_POLICY_STOP DeploymentAlarms_UnreadableAlarmPolicy = 2
+	// The deployment goes on (CodeDeploy's ignorePollAlarmFailure).
+	DeploymentAlarms_UNREADABLE_ALARM_POLICY_CONTINUE DeploymentAlarms_UnreadableAlarmPolicy = 3
+)
+
+// Enum value maps for DeploymentAlarms_UnreadableAlarmPolicy.
+var (
+	DeploymentAlarms_UnreadableAlarmPolicy_name = map[int32]string{
+		0: "UNREADABLE_ALARM_POLICY_UNSPECIFIED",
+		1: "UNREADABLE_ALARM_POLICY_WAIT",
+		2: "UNREADABLE_ALARM_POLICY_STOP",
+		3: "UNREADABLE_ALARM_POLICY_CONTINUE",
+	}
+	DeploymentAlarms_UnreadableAlarmPolicy_value = map[string]int32{
+		"UNREADABLE_ALARM_POLICY_UNSPECIFIED": 0,
+		"UNREADABLE_ALARM_POLICY_WAIT":        1,
+		"UNREADABLE_ALARM_POLICY_STOP":        2,
+		"UNREADABLE_ALARM_POLICY_CONTINUE":    3,
+	}
+)
+
+func (x DeploymentAlarms_UnreadableAlarmPolicy) Enum() *DeploymentAlarms_UnreadableAlarmPolicy {
+	p := new(DeploymentAlarms_UnreadableAlarmPolicy)
+	*p = x
+	return p
+}
+
+func (x DeploymentAlarms_UnreadableAlarmPolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DeploymentAlarms_UnreadableAlarmPolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[9].Descriptor()
+}
+
+func (DeploymentAlarms_UnreadableAlarmPolicy) Type() protoreflect.EnumType {
+	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[9]
+}
+
+func (x DeploymentAlarms_UnreadableAlarmPolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DeploymentAlarms_UnreadableAlarmPolicy.Descriptor instead.
+func (DeploymentAlarms_UnreadableAlarmPolicy) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{7, 1}
 }
 
 // TimeoutAction is what a time-out means.
@@ -325,11 +655,11 @@ func (x LifecycleHook_TimeoutAction) String() string {
 }
 
 func (LifecycleHook_TimeoutAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[4].Descriptor()
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[10].Descriptor()
 }
 
 func (LifecycleHook_TimeoutAction) Type() protoreflect.EnumType {
-	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[4]
+	return &file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes[10]
 }
 
 func (x LifecycleHook_TimeoutAction) Number() protoreflect.EnumNumber {
@@ -338,7 +668,7 @@ func (x LifecycleHook_TimeoutAction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LifecycleHook_TimeoutAction.Descriptor instead.
 func (LifecycleHook_TimeoutAction) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{8, 0}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // DeploymentConfiguration says how a service's deployments go.
@@ -374,8 +704,24 @@ type DeploymentConfiguration struct {
 	MinimumHealthyTime *durationpb.Duration `protobuf:"bytes,13,opt,name=minimum_healthy_time,json=minimumHealthyTime,proto3" json:"minimum_healthy_time,omitempty"`
 	// How long a rollback may take before it is ROLLBACK_FAILED. Default 60 min.
 	RollbackTimeout *durationpb.Duration `protobuf:"bytes,14,opt,name=rollback_timeout,json=rollbackTimeout,proto3" json:"rollback_timeout,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Rolling: complete before every task of the new revision is healthy, as ECS's early success criteria.
+	EarlySuccessCriteria *EarlySuccessCriteria `protobuf:"bytes,15,opt,name=early_success_criteria,json=earlySuccessCriteria,proto3" json:"early_success_criteria,omitempty"`
+	// Traffic-shifting strategies: how many failed tasks of the new revision fail the deployment. Default BOUNDED_PERCENT 50.
+	TaskFailureLimit *ThresholdConfiguration `protobuf:"bytes,16,opt,name=task_failure_limit,json=taskFailureLimit,proto3" json:"task_failure_limit,omitempty"`
+	// Traffic-shifting strategies: how many tasks the new revision has while it takes part of the traffic.
+	TargetCapacity TargetCapacity `protobuf:"varint,17,opt,name=target_capacity,json=targetCapacity,proto3,enum=slipway.orchestrator.v1.TargetCapacity" json:"target_capacity,omitempty"`
+	// How long the deployment may take, 1 s to 30 days; then it fails. Time in which it waits for a person does not count.
+	// Default 30 days, as in ECS.
+	Timeout *durationpb.Duration `protobuf:"bytes,18,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// CodeDeploy's deploymentReadyOption: wait for a person before production traffic moves.
+	DeploymentReadyOption *DeploymentReadyOption `protobuf:"bytes,19,opt,name=deployment_ready_option,json=deploymentReadyOption,proto3" json:"deployment_ready_option,omitempty"`
+	// CodeDeploy's terminateBlueInstancesOnDeploymentSuccess: what becomes of the old revision.
+	TerminateSourceOption *TerminateSourceOption `protobuf:"bytes,20,opt,name=terminate_source_option,json=terminateSourceOption,proto3" json:"terminate_source_option,omitempty"`
+	// CodeDeploy's autoRollbackConfiguration: which failures are rolled back, by a deployment of its own. Absent: as in ECS, a
+	// traffic-shifting deployment that fails is always rolled back, in the same deployment.
+	AutoRollbackConfiguration *AutoRollbackConfiguration `protobuf:"bytes,21,opt,name=auto_rollback_configuration,json=autoRollbackConfiguration,proto3" json:"auto_rollback_configuration,omitempty"`
+	unknownFields             protoimpl.UnknownFields
+	sizeCache                 protoimpl.SizeCache
 }
 
 func (x *DeploymentConfiguration) Reset() {
@@ -506,6 +852,286 @@ func (x *DeploymentConfiguration) GetRollbackTimeout() *durationpb.Duration {
 	return nil
 }
 
+func (x *DeploymentConfiguration) GetEarlySuccessCriteria() *EarlySuccessCriteria {
+	if x != nil {
+		return x.EarlySuccessCriteria
+	}
+	return nil
+}
+
+func (x *DeploymentConfiguration) GetTaskFailureLimit() *ThresholdConfiguration {
+	if x != nil {
+		return x.TaskFailureLimit
+	}
+	return nil
+}
+
+func (x *DeploymentConfiguration) GetTargetCapacity() TargetCapacity {
+	if x != nil {
+		return x.TargetCapacity
+	}
+	return TargetCapacity_TARGET_CAPACITY_UNSPECIFIED
+}
+
+func (x *DeploymentConfiguration) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *DeploymentConfiguration) GetDeploymentReadyOption() *DeploymentReadyOption {
+	if x != nil {
+		return x.DeploymentReadyOption
+	}
+	return nil
+}
+
+func (x *DeploymentConfiguration) GetTerminateSourceOption() *TerminateSourceOption {
+	if x != nil {
+		return x.TerminateSourceOption
+	}
+	return nil
+}
+
+func (x *DeploymentConfiguration) GetAutoRollbackConfiguration() *AutoRollbackConfiguration {
+	if x != nil {
+		return x.AutoRollbackConfiguration
+	}
+	return nil
+}
+
+// EarlySuccessCriteria is ECS's deploymentEarlySuccessCriteria.
+type EarlySuccessCriteria struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Use the criteria.
+	Enable bool `protobuf:"varint,1,opt,name=enable,proto3" json:"enable,omitempty"`
+	// Percent of the desired count that must be healthy in the new revision, rounded up, from minimum_healthy_percent to 100.
+	HealthyPercent *int32 `protobuf:"varint,2,opt,name=healthy_percent,json=healthyPercent,proto3,oneof" json:"healthy_percent,omitempty"`
+	// When the old revision's tasks stop.
+	SourceServiceRevisionCleanup EarlySuccessCriteria_SourceServiceRevisionCleanup `protobuf:"varint,3,opt,name=source_service_revision_cleanup,json=sourceServiceRevisionCleanup,proto3,enum=slipway.orchestrator.v1.EarlySuccessCriteria_SourceServiceRevisionCleanup" json:"source_service_revision_cleanup,omitempty"`
+	unknownFields                protoimpl.UnknownFields
+	sizeCache                    protoimpl.SizeCache
+}
+
+func (x *EarlySuccessCriteria) Reset() {
+	*x = EarlySuccessCriteria{}
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EarlySuccessCriteria) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EarlySuccessCriteria) ProtoMessage() {}
+
+func (x *EarlySuccessCriteria) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EarlySuccessCriteria.ProtoReflect.Descriptor instead.
+func (*EarlySuccessCriteria) Descriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *EarlySuccessCriteria) GetEnable() bool {
+	if x != nil {
+		return x.Enable
+	}
+	return false
+}
+
+func (x *EarlySuccessCriteria) GetHealthyPercent() int32 {
+	if x != nil && x.HealthyPercent != nil {
+		return *x.HealthyPercent
+	}
+	return 0
+}
+
+func (x *EarlySuccessCriteria) GetSourceServiceRevisionCleanup() EarlySuccessCriteria_SourceServiceRevisionCleanup {
+	if x != nil {
+		return x.SourceServiceRevisionCleanup
+	}
+	return EarlySuccessCriteria_SOURCE_SERVICE_REVISION_CLEANUP_UNSPECIFIED
+}
+
+// DeploymentReadyOption is CodeDeploy's, in the time between the hooks of POST_TEST_TRAFFIC_SHIFT and the first step of
+// production traffic.
+type DeploymentReadyOption struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What happens when nobody has answered.
+	ActionOnTimeout DeploymentReadyOption_ActionOnTimeout `protobuf:"varint,1,opt,name=action_on_timeout,json=actionOnTimeout,proto3,enum=slipway.orchestrator.v1.DeploymentReadyOption_ActionOnTimeout" json:"action_on_timeout,omitempty"`
+	// How long to wait, 1 min to 2880 min in CodeDeploy, from 1 s here. Needed by STOP_DEPLOYMENT, refused without it.
+	WaitTime      *durationpb.Duration `protobuf:"bytes,2,opt,name=wait_time,json=waitTime,proto3" json:"wait_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeploymentReadyOption) Reset() {
+	*x = DeploymentReadyOption{}
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeploymentReadyOption) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeploymentReadyOption) ProtoMessage() {}
+
+func (x *DeploymentReadyOption) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeploymentReadyOption.ProtoReflect.Descriptor instead.
+func (*DeploymentReadyOption) Descriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DeploymentReadyOption) GetActionOnTimeout() DeploymentReadyOption_ActionOnTimeout {
+	if x != nil {
+		return x.ActionOnTimeout
+	}
+	return DeploymentReadyOption_ACTION_ON_TIMEOUT_UNSPECIFIED
+}
+
+func (x *DeploymentReadyOption) GetWaitTime() *durationpb.Duration {
+	if x != nil {
+		return x.WaitTime
+	}
+	return nil
+}
+
+// TerminateSourceOption is CodeDeploy's terminateBlueInstancesOnDeploymentSuccess.
+type TerminateSourceOption struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What becomes of them.
+	Action TerminateSourceOption_Action `protobuf:"varint,1,opt,name=action,proto3,enum=slipway.orchestrator.v1.TerminateSourceOption_Action" json:"action,omitempty"`
+	// How long they are kept after the bake time, 0 to 2880 min; a rollback is instant meanwhile. ContinueDeployment
+	// (TERMINATION_WAIT) ends the wait.
+	TerminationWaitTime *durationpb.Duration `protobuf:"bytes,2,opt,name=termination_wait_time,json=terminationWaitTime,proto3" json:"termination_wait_time,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *TerminateSourceOption) Reset() {
+	*x = TerminateSourceOption{}
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TerminateSourceOption) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TerminateSourceOption) ProtoMessage() {}
+
+func (x *TerminateSourceOption) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TerminateSourceOption.ProtoReflect.Descriptor instead.
+func (*TerminateSourceOption) Descriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *TerminateSourceOption) GetAction() TerminateSourceOption_Action {
+	if x != nil {
+		return x.Action
+	}
+	return TerminateSourceOption_ACTION_UNSPECIFIED
+}
+
+func (x *TerminateSourceOption) GetTerminationWaitTime() *durationpb.Duration {
+	if x != nil {
+		return x.TerminationWaitTime
+	}
+	return nil
+}
+
+// AutoRollbackConfiguration is CodeDeploy's.
+type AutoRollbackConfiguration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Roll back on the events. False: never, everything stays where it is.
+	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// The events.
+	Events        []AutoRollbackConfiguration_Event `protobuf:"varint,2,rep,packed,name=events,proto3,enum=slipway.orchestrator.v1.AutoRollbackConfiguration_Event" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AutoRollbackConfiguration) Reset() {
+	*x = AutoRollbackConfiguration{}
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AutoRollbackConfiguration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AutoRollbackConfiguration) ProtoMessage() {}
+
+func (x *AutoRollbackConfiguration) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AutoRollbackConfiguration.ProtoReflect.Descriptor instead.
+func (*AutoRollbackConfiguration) Descriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AutoRollbackConfiguration) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *AutoRollbackConfiguration) GetEvents() []AutoRollbackConfiguration_Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
 // DeploymentCircuitBreaker is ECS's deployment circuit breaker.
 type DeploymentCircuitBreaker struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -517,13 +1143,21 @@ type DeploymentCircuitBreaker struct {
 	ResetOnHealthyTask *bool `protobuf:"varint,3,opt,name=reset_on_healthy_task,json=resetOnHealthyTask,proto3,oneof" json:"reset_on_healthy_task,omitempty"`
 	// How many failures fail the deployment. Default BOUNDED_PERCENT 50.
 	ThresholdConfiguration *ThresholdConfiguration `protobuf:"bytes,4,opt,name=threshold_configuration,json=thresholdConfiguration,proto3" json:"threshold_configuration,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
+	// A task that exits after it was RUNNING counts, also without a health check. Default true; ECS does not count it
+	// (aws/containers-roadmap#1206).
+	CountExitsAfterRunning *bool `protobuf:"varint,5,opt,name=count_exits_after_running,json=countExitsAfterRunning,proto3,oneof" json:"count_exits_after_running,omitempty"`
+	// A task that fails during the bake time counts. Default true.
+	CountFailuresDuringBake *bool `protobuf:"varint,6,opt,name=count_failures_during_bake,json=countFailuresDuringBake,proto3,oneof" json:"count_failures_during_bake,omitempty"`
+	// How long a task must stay healthy before it sets the count to 0, 0 to 24 h. Default 30 s, so that tasks that get healthy
+	// and die again add up; 0 is ECS's way.
+	ResetAfter    *durationpb.Duration `protobuf:"bytes,7,opt,name=reset_after,json=resetAfter,proto3" json:"reset_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeploymentCircuitBreaker) Reset() {
 	*x = DeploymentCircuitBreaker{}
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[1]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -535,7 +1169,7 @@ func (x *DeploymentCircuitBreaker) String() string {
 func (*DeploymentCircuitBreaker) ProtoMessage() {}
 
 func (x *DeploymentCircuitBreaker) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[1]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -548,7 +1182,7 @@ func (x *DeploymentCircuitBreaker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentCircuitBreaker.ProtoReflect.Descriptor instead.
 func (*DeploymentCircuitBreaker) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{1}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DeploymentCircuitBreaker) GetEnable() bool {
@@ -579,6 +1213,27 @@ func (x *DeploymentCircuitBreaker) GetThresholdConfiguration() *ThresholdConfigu
 	return nil
 }
 
+func (x *DeploymentCircuitBreaker) GetCountExitsAfterRunning() bool {
+	if x != nil && x.CountExitsAfterRunning != nil {
+		return *x.CountExitsAfterRunning
+	}
+	return false
+}
+
+func (x *DeploymentCircuitBreaker) GetCountFailuresDuringBake() bool {
+	if x != nil && x.CountFailuresDuringBake != nil {
+		return *x.CountFailuresDuringBake
+	}
+	return false
+}
+
+func (x *DeploymentCircuitBreaker) GetResetAfter() *durationpb.Duration {
+	if x != nil {
+		return x.ResetAfter
+	}
+	return nil
+}
+
 // ThresholdConfiguration is a number of failed tasks.
 type ThresholdConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -592,7 +1247,7 @@ type ThresholdConfiguration struct {
 
 func (x *ThresholdConfiguration) Reset() {
 	*x = ThresholdConfiguration{}
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[2]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +1259,7 @@ func (x *ThresholdConfiguration) String() string {
 func (*ThresholdConfiguration) ProtoMessage() {}
 
 func (x *ThresholdConfiguration) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[2]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +1272,7 @@ func (x *ThresholdConfiguration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThresholdConfiguration.ProtoReflect.Descriptor instead.
 func (*ThresholdConfiguration) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{2}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ThresholdConfiguration) GetType() ThresholdConfiguration_Type {
@@ -645,13 +1300,17 @@ type DeploymentAlarms struct {
 	Rollback bool `protobuf:"varint,3,opt,name=rollback,proto3" json:"rollback,omitempty"`
 	// What an alarm means that is in ALARM already.
 	InitialAlarmPolicy DeploymentAlarms_InitialAlarmPolicy `protobuf:"varint,4,opt,name=initial_alarm_policy,json=initialAlarmPolicy,proto3,enum=slipway.orchestrator.v1.DeploymentAlarms_InitialAlarmPolicy" json:"initial_alarm_policy,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// What an alarm means whose state cannot be read.
+	UnreadableAlarmPolicy DeploymentAlarms_UnreadableAlarmPolicy `protobuf:"varint,5,opt,name=unreadable_alarm_policy,json=unreadableAlarmPolicy,proto3,enum=slipway.orchestrator.v1.DeploymentAlarms_UnreadableAlarmPolicy" json:"unreadable_alarm_policy,omitempty"`
+	// With STOP: how long an alarm may be unreadable, 0 to 1 h. Default 60 s.
+	UnreadableAlarmTimeout *durationpb.Duration `protobuf:"bytes,6,opt,name=unreadable_alarm_timeout,json=unreadableAlarmTimeout,proto3" json:"unreadable_alarm_timeout,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *DeploymentAlarms) Reset() {
 	*x = DeploymentAlarms{}
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[3]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +1322,7 @@ func (x *DeploymentAlarms) String() string {
 func (*DeploymentAlarms) ProtoMessage() {}
 
 func (x *DeploymentAlarms) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[3]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +1335,7 @@ func (x *DeploymentAlarms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentAlarms.ProtoReflect.Descriptor instead.
 func (*DeploymentAlarms) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{3}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeploymentAlarms) GetAlarmNames() []string {
@@ -707,6 +1366,20 @@ func (x *DeploymentAlarms) GetInitialAlarmPolicy() DeploymentAlarms_InitialAlarm
 	return DeploymentAlarms_INITIAL_ALARM_POLICY_UNSPECIFIED
 }
 
+func (x *DeploymentAlarms) GetUnreadableAlarmPolicy() DeploymentAlarms_UnreadableAlarmPolicy {
+	if x != nil {
+		return x.UnreadableAlarmPolicy
+	}
+	return DeploymentAlarms_UNREADABLE_ALARM_POLICY_UNSPECIFIED
+}
+
+func (x *DeploymentAlarms) GetUnreadableAlarmTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.UnreadableAlarmTimeout
+	}
+	return nil
+}
+
 // LinearConfiguration moves traffic in equal increments.
 type LinearConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -720,7 +1393,7 @@ type LinearConfiguration struct {
 
 func (x *LinearConfiguration) Reset() {
 	*x = LinearConfiguration{}
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[4]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +1405,7 @@ func (x *LinearConfiguration) String() string {
 func (*LinearConfiguration) ProtoMessage() {}
 
 func (x *LinearConfiguration) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[4]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +1418,7 @@ func (x *LinearConfiguration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinearConfiguration.ProtoReflect.Descriptor instead.
 func (*LinearConfiguration) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{4}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LinearConfiguration) GetStepPercent() float64 {
@@ -775,7 +1448,7 @@ type CanaryConfiguration struct {
 
 func (x *CanaryConfiguration) Reset() {
 	*x = CanaryConfiguration{}
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[5]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +1460,7 @@ func (x *CanaryConfiguration) String() string {
 func (*CanaryConfiguration) ProtoMessage() {}
 
 func (x *CanaryConfiguration) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[5]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +1473,7 @@ func (x *CanaryConfiguration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CanaryConfiguration.ProtoReflect.Descriptor instead.
 func (*CanaryConfiguration) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{5}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CanaryConfiguration) GetCanaryPercent() float64 {
@@ -828,7 +1501,7 @@ type StepsConfiguration struct {
 
 func (x *StepsConfiguration) Reset() {
 	*x = StepsConfiguration{}
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[6]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +1513,7 @@ func (x *StepsConfiguration) String() string {
 func (*StepsConfiguration) ProtoMessage() {}
 
 func (x *StepsConfiguration) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[6]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +1526,7 @@ func (x *StepsConfiguration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepsConfiguration.ProtoReflect.Descriptor instead.
 func (*StepsConfiguration) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{6}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StepsConfiguration) GetSteps() []*TrafficStep {
@@ -871,14 +1544,17 @@ type TrafficStep struct {
 	// How long the step bakes. Absent with pause unset means no bake.
 	BakeTime *durationpb.Duration `protobuf:"bytes,2,opt,name=bake_time,json=bakeTime,proto3" json:"bake_time,omitempty"`
 	// Wait for ContinueDeployment after the bake time.
-	Pause         bool `protobuf:"varint,3,opt,name=pause,proto3" json:"pause,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Pause bool `protobuf:"varint,3,opt,name=pause,proto3" json:"pause,omitempty"`
+	// How many tasks the new revision has at this step, percent of the desired count, rounded up. Default: as
+	// target_capacity says. Never less than at the step before.
+	CapacityPercent *float64 `protobuf:"fixed64,4,opt,name=capacity_percent,json=capacityPercent,proto3,oneof" json:"capacity_percent,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *TrafficStep) Reset() {
 	*x = TrafficStep{}
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[7]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1566,7 @@ func (x *TrafficStep) String() string {
 func (*TrafficStep) ProtoMessage() {}
 
 func (x *TrafficStep) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[7]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1579,7 @@ func (x *TrafficStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficStep.ProtoReflect.Descriptor instead.
 func (*TrafficStep) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{7}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TrafficStep) GetPercent() float64 {
@@ -927,6 +1603,13 @@ func (x *TrafficStep) GetPause() bool {
 	return false
 }
 
+func (x *TrafficStep) GetCapacityPercent() float64 {
+	if x != nil && x.CapacityPercent != nil {
+		return *x.CapacityPercent
+	}
+	return 0
+}
+
 // LifecycleHook calls a hook, or pauses, at lifecycle stages.
 type LifecycleHook struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -942,13 +1625,20 @@ type LifecycleHook struct {
 	Timeout *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// What happens then.
 	TimeoutAction LifecycleHook_TimeoutAction `protobuf:"varint,6,opt,name=timeout_action,json=timeoutAction,proto3,enum=slipway.orchestrator.v1.LifecycleHook_TimeoutAction" json:"timeout_action,omitempty"`
+	// CodeDeploy's contract: the hook is called once and its result is reported by PutLifecycleEventHookExecutionStatus.
+	// The default timeout is then 1 h.
+	ReportBack bool `protobuf:"varint,7,opt,name=report_back,json=reportBack,proto3" json:"report_back,omitempty"`
+	// At the stages that every traffic step repeats: only at the first step, as in CodeDeploy.
+	FirstStepOnly bool `protobuf:"varint,8,opt,name=first_step_only,json=firstStepOnly,proto3" json:"first_step_only,omitempty"`
+	// With pause: how many people must continue it, 1 to 10. Default 1. Above 1 each names itself in ContinueDeployment.
+	Quorum        int32 `protobuf:"varint,9,opt,name=quorum,proto3" json:"quorum,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LifecycleHook) Reset() {
 	*x = LifecycleHook{}
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[8]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1650,7 @@ func (x *LifecycleHook) String() string {
 func (*LifecycleHook) ProtoMessage() {}
 
 func (x *LifecycleHook) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[8]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1663,7 @@ func (x *LifecycleHook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LifecycleHook.ProtoReflect.Descriptor instead.
 func (*LifecycleHook) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{8}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LifecycleHook) GetHook() string {
@@ -1018,6 +1708,27 @@ func (x *LifecycleHook) GetTimeoutAction() LifecycleHook_TimeoutAction {
 	return LifecycleHook_TIMEOUT_ACTION_UNSPECIFIED
 }
 
+func (x *LifecycleHook) GetReportBack() bool {
+	if x != nil {
+		return x.ReportBack
+	}
+	return false
+}
+
+func (x *LifecycleHook) GetFirstStepOnly() bool {
+	if x != nil {
+		return x.FirstStepOnly
+	}
+	return false
+}
+
+func (x *LifecycleHook) GetQuorum() int32 {
+	if x != nil {
+		return x.Quorum
+	}
+	return 0
+}
+
 // DeploymentConfig is a named way to shift traffic, as in CodeDeploy.
 type DeploymentConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1037,7 +1748,7 @@ type DeploymentConfig struct {
 
 func (x *DeploymentConfig) Reset() {
 	*x = DeploymentConfig{}
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[9]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1760,7 @@ func (x *DeploymentConfig) String() string {
 func (*DeploymentConfig) ProtoMessage() {}
 
 func (x *DeploymentConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[9]
+	mi := &file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1773,7 @@ func (x *DeploymentConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentConfig.ProtoReflect.Descriptor instead.
 func (*DeploymentConfig) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{9}
+	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeploymentConfig) GetName() string {
@@ -1104,8 +1815,7 @@ var File_slipway_orchestrator_v1_deployment_configuration_proto protoreflect.Fil
 
 const file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc = "" +
 	"\n" +
-	"6slipway/orchestrator/v1/deployment_configuration.proto\x12\x17slipway.orchestrator.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xbe\n" +
-	"\n" +
+	"6slipway/orchestrator/v1/deployment_configuration.proto\x12\x17slipway.orchestrator.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xd7\x0f\n" +
 	"\x17DeploymentConfiguration\x12_\n" +
 	"\bstrategy\x18\x01 \x01(\x0e29.slipway.orchestrator.v1.DeploymentConfiguration.StrategyB\b\xbaH\x05\x82\x01\x02\x10\x01R\bstrategy\x12=\n" +
 	"\x16deployment_config_name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x14deploymentConfigName\x12F\n" +
@@ -1122,7 +1832,14 @@ const file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc = "" +
 	"\x0flifecycle_hooks\x18\v \x03(\v2&.slipway.orchestrator.v1.LifecycleHookB\b\xbaH\x05\x92\x01\x02\x10\x14R\x0elifecycleHooks\x12C\n" +
 	"\x10scale_up_timeout\x18\f \x01(\v2\x19.google.protobuf.DurationR\x0escaleUpTimeout\x12K\n" +
 	"\x14minimum_healthy_time\x18\r \x01(\v2\x19.google.protobuf.DurationR\x12minimumHealthyTime\x12D\n" +
-	"\x10rollback_timeout\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x0frollbackTimeout\"\x91\x01\n" +
+	"\x10rollback_timeout\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x0frollbackTimeout\x12c\n" +
+	"\x16early_success_criteria\x18\x0f \x01(\v2-.slipway.orchestrator.v1.EarlySuccessCriteriaR\x14earlySuccessCriteria\x12]\n" +
+	"\x12task_failure_limit\x18\x10 \x01(\v2/.slipway.orchestrator.v1.ThresholdConfigurationR\x10taskFailureLimit\x12Z\n" +
+	"\x0ftarget_capacity\x18\x11 \x01(\x0e2'.slipway.orchestrator.v1.TargetCapacityB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0etargetCapacity\x123\n" +
+	"\atimeout\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12f\n" +
+	"\x17deployment_ready_option\x18\x13 \x01(\v2..slipway.orchestrator.v1.DeploymentReadyOptionR\x15deploymentReadyOption\x12f\n" +
+	"\x17terminate_source_option\x18\x14 \x01(\v2..slipway.orchestrator.v1.TerminateSourceOptionR\x15terminateSourceOption\x12r\n" +
+	"\x1bauto_rollback_configuration\x18\x15 \x01(\v22.slipway.orchestrator.v1.AutoRollbackConfigurationR\x19autoRollbackConfiguration\"\x91\x01\n" +
 	"\bStrategy\x12\x18\n" +
 	"\x14STRATEGY_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10STRATEGY_ROLLING\x10\x01\x12\x17\n" +
@@ -1131,13 +1848,50 @@ const file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc = "" +
 	"\x0fSTRATEGY_CANARY\x10\x04\x12\x12\n" +
 	"\x0eSTRATEGY_STEPS\x10\x05B\x1a\n" +
 	"\x18_minimum_healthy_percentB\x12\n" +
-	"\x10_maximum_percent\"\x8a\x02\n" +
+	"\x10_maximum_percent\"\xc7\x03\n" +
+	"\x14EarlySuccessCriteria\x12\x16\n" +
+	"\x06enable\x18\x01 \x01(\bR\x06enable\x127\n" +
+	"\x0fhealthy_percent\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00H\x00R\x0ehealthyPercent\x88\x01\x01\x12\x9b\x01\n" +
+	"\x1fsource_service_revision_cleanup\x18\x03 \x01(\x0e2J.slipway.orchestrator.v1.EarlySuccessCriteria.SourceServiceRevisionCleanupB\b\xbaH\x05\x82\x01\x02\x10\x01R\x1csourceServiceRevisionCleanup\"\xab\x01\n" +
+	"\x1cSourceServiceRevisionCleanup\x12/\n" +
+	"+SOURCE_SERVICE_REVISION_CLEANUP_UNSPECIFIED\x10\x00\x12,\n" +
+	"(SOURCE_SERVICE_REVISION_CLEANUP_BLOCKING\x10\x01\x12,\n" +
+	"(SOURCE_SERVICE_REVISION_CLEANUP_DEFERRED\x10\x02B\x12\n" +
+	"\x10_healthy_percent\"\xce\x02\n" +
+	"\x15DeploymentReadyOption\x12t\n" +
+	"\x11action_on_timeout\x18\x01 \x01(\x0e2>.slipway.orchestrator.v1.DeploymentReadyOption.ActionOnTimeoutB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0factionOnTimeout\x126\n" +
+	"\twait_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bwaitTime\"\x86\x01\n" +
+	"\x0fActionOnTimeout\x12!\n" +
+	"\x1dACTION_ON_TIMEOUT_UNSPECIFIED\x10\x00\x12)\n" +
+	"%ACTION_ON_TIMEOUT_CONTINUE_DEPLOYMENT\x10\x01\x12%\n" +
+	"!ACTION_ON_TIMEOUT_STOP_DEPLOYMENT\x10\x02\"\x8e\x02\n" +
+	"\x15TerminateSourceOption\x12W\n" +
+	"\x06action\x18\x01 \x01(\x0e25.slipway.orchestrator.v1.TerminateSourceOption.ActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06action\x12M\n" +
+	"\x15termination_wait_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x13terminationWaitTime\"M\n" +
+	"\x06Action\x12\x16\n" +
+	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10ACTION_TERMINATE\x10\x01\x12\x15\n" +
+	"\x11ACTION_KEEP_ALIVE\x10\x02\"\xa3\x02\n" +
+	"\x19AutoRollbackConfiguration\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x12c\n" +
+	"\x06events\x18\x02 \x03(\x0e28.slipway.orchestrator.v1.AutoRollbackConfiguration.EventB\x11\xbaH\x0e\x92\x01\v\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x06events\"\x86\x01\n" +
+	"\x05Event\x12\x15\n" +
+	"\x11EVENT_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18EVENT_DEPLOYMENT_FAILURE\x10\x01\x12\"\n" +
+	"\x1eEVENT_DEPLOYMENT_STOP_ON_ALARM\x10\x02\x12$\n" +
+	" EVENT_DEPLOYMENT_STOP_ON_REQUEST\x10\x03\"\x85\x04\n" +
 	"\x18DeploymentCircuitBreaker\x12\x16\n" +
 	"\x06enable\x18\x01 \x01(\bR\x06enable\x12\x1a\n" +
 	"\brollback\x18\x02 \x01(\bR\brollback\x126\n" +
 	"\x15reset_on_healthy_task\x18\x03 \x01(\bH\x00R\x12resetOnHealthyTask\x88\x01\x01\x12h\n" +
-	"\x17threshold_configuration\x18\x04 \x01(\v2/.slipway.orchestrator.v1.ThresholdConfigurationR\x16thresholdConfigurationB\x18\n" +
-	"\x16_reset_on_healthy_task\"\xef\x01\n" +
+	"\x17threshold_configuration\x18\x04 \x01(\v2/.slipway.orchestrator.v1.ThresholdConfigurationR\x16thresholdConfiguration\x12>\n" +
+	"\x19count_exits_after_running\x18\x05 \x01(\bH\x01R\x16countExitsAfterRunning\x88\x01\x01\x12@\n" +
+	"\x1acount_failures_during_bake\x18\x06 \x01(\bH\x02R\x17countFailuresDuringBake\x88\x01\x01\x12:\n" +
+	"\vreset_after\x18\a \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"resetAfterB\x18\n" +
+	"\x16_reset_on_healthy_taskB\x1c\n" +
+	"\x1a_count_exits_after_runningB\x1d\n" +
+	"\x1b_count_failures_during_bake\"\xef\x01\n" +
 	"\x16ThresholdConfiguration\x12R\n" +
 	"\x04type\x18\x01 \x01(\x0e24.slipway.orchestrator.v1.ThresholdConfiguration.TypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12\x1d\n" +
 	"\x05value\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05value\"b\n" +
@@ -1146,18 +1900,26 @@ const file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc = "" +
 	"\x14TYPE_BOUNDED_PERCENT\x10\x01\x12\x1a\n" +
 	"\x16TYPE_UNBOUNDED_PERCENT\x10\x02\x12\x0e\n" +
 	"\n" +
-	"TYPE_COUNT\x10\x03\"\xe9\x02\n" +
+	"TYPE_COUNT\x10\x03\"\x90\x06\n" +
 	"\x10DeploymentAlarms\x12+\n" +
 	"\valarm_names\x18\x01 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\x10d\x18\x01R\n" +
 	"alarmNames\x12\x16\n" +
 	"\x06enable\x18\x02 \x01(\bR\x06enable\x12\x1a\n" +
 	"\brollback\x18\x03 \x01(\bR\brollback\x12x\n" +
-	"\x14initial_alarm_policy\x18\x04 \x01(\x0e2<.slipway.orchestrator.v1.DeploymentAlarms.InitialAlarmPolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\x12initialAlarmPolicy\"z\n" +
+	"\x14initial_alarm_policy\x18\x04 \x01(\x0e2<.slipway.orchestrator.v1.DeploymentAlarms.InitialAlarmPolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\x12initialAlarmPolicy\x12\x81\x01\n" +
+	"\x17unreadable_alarm_policy\x18\x05 \x01(\x0e2?.slipway.orchestrator.v1.DeploymentAlarms.UnreadableAlarmPolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\x15unreadableAlarmPolicy\x12S\n" +
+	"\x18unreadable_alarm_timeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x16unreadableAlarmTimeout\"\x9a\x01\n" +
 	"\x12InitialAlarmPolicy\x12$\n" +
 	" INITIAL_ALARM_POLICY_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19INITIAL_ALARM_POLICY_WAIT\x10\x01\x12\x1f\n" +
-	"\x1bINITIAL_ALARM_POLICY_IGNORE\x10\x02\"\x92\x01\n" +
+	"\x1bINITIAL_ALARM_POLICY_IGNORE\x10\x02\x12\x1e\n" +
+	"\x1aINITIAL_ALARM_POLICY_WATCH\x10\x03\"\xaa\x01\n" +
+	"\x15UnreadableAlarmPolicy\x12'\n" +
+	"#UNREADABLE_ALARM_POLICY_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cUNREADABLE_ALARM_POLICY_WAIT\x10\x01\x12 \n" +
+	"\x1cUNREADABLE_ALARM_POLICY_STOP\x10\x02\x12$\n" +
+	" UNREADABLE_ALARM_POLICY_CONTINUE\x10\x03\"\x92\x01\n" +
 	"\x13LinearConfiguration\x12:\n" +
 	"\fstep_percent\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\vstepPercent\x12?\n" +
 	"\x0estep_bake_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\fstepBakeTime\"\x9a\x01\n" +
@@ -1166,18 +1928,25 @@ const file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc = "" +
 	"\x10canary_bake_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x0ecanaryBakeTime\"\\\n" +
 	"\x12StepsConfiguration\x12F\n" +
 	"\x05steps\x18\x01 \x03(\v2$.slipway.orchestrator.v1.TrafficStepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05steps\"\x8e\x01\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05steps\"\xec\x01\n" +
 	"\vTrafficStep\x121\n" +
 	"\apercent\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@!\x00\x00\x00\x00\x00\x00\x00\x00R\apercent\x126\n" +
 	"\tbake_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bbakeTime\x12\x14\n" +
-	"\x05pause\x18\x03 \x01(\bR\x05pause\"\xf0\x03\n" +
+	"\x05pause\x18\x03 \x01(\bR\x05pause\x12G\n" +
+	"\x10capacity_percent\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x0fcapacityPercent\x88\x01\x01B\x13\n" +
+	"\x11_capacity_percent\"\xdc\x04\n" +
 	"\rLifecycleHook\x12\x1b\n" +
 	"\x04hook\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\x7fR\x04hook\x12\x14\n" +
 	"\x05pause\x18\x02 \x01(\bR\x05pause\x12i\n" +
 	"\x10lifecycle_stages\x18\x03 \x03(\x0e2'.slipway.orchestrator.v1.LifecycleStageB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\b\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x0flifecycleStages\x12:\n" +
 	"\fhook_details\x18\x04 \x01(\v2\x17.google.protobuf.StructR\vhookDetails\x123\n" +
 	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12e\n" +
-	"\x0etimeout_action\x18\x06 \x01(\x0e24.slipway.orchestrator.v1.LifecycleHook.TimeoutActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\rtimeoutAction\"i\n" +
+	"\x0etimeout_action\x18\x06 \x01(\x0e24.slipway.orchestrator.v1.LifecycleHook.TimeoutActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\rtimeoutAction\x12\x1f\n" +
+	"\vreport_back\x18\a \x01(\bR\n" +
+	"reportBack\x12&\n" +
+	"\x0ffirst_step_only\x18\b \x01(\bR\rfirstStepOnly\x12!\n" +
+	"\x06quorum\x18\t \x01(\x05B\t\xbaH\x06\x1a\x04\x18\n" +
+	"(\x00R\x06quorum\"i\n" +
 	"\rTimeoutAction\x12\x1e\n" +
 	"\x1aTIMEOUT_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17TIMEOUT_ACTION_ROLLBACK\x10\x01\x12\x1b\n" +
@@ -1201,7 +1970,11 @@ const file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc = "" +
 	"-LIFECYCLE_STAGE_POST_PRODUCTION_TRAFFIC_SHIFT\x10\t\x12\x1d\n" +
 	"\x19LIFECYCLE_STAGE_BAKE_TIME\x10\n" +
 	"\x12\x1c\n" +
-	"\x18LIFECYCLE_STAGE_CLEAN_UP\x10\vB\x8a\x02\n" +
+	"\x18LIFECYCLE_STAGE_CLEAN_UP\x10\v*o\n" +
+	"\x0eTargetCapacity\x12\x1f\n" +
+	"\x1bTARGET_CAPACITY_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14TARGET_CAPACITY_FULL\x10\x01\x12\"\n" +
+	"\x1eTARGET_CAPACITY_TRAFFIC_WEIGHT\x10\x02B\x8a\x02\n" +
 	"\x1bcom.slipway.orchestrator.v1B\x1cDeploymentConfigurationProtoP\x01ZOgithub.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1;orchestratorv1\xa2\x02\x03SOX\xaa\x02\x17Slipway.Orchestrator.V1\xca\x02\x17Slipway\\Orchestrator\\V1\xe2\x02#Slipway\\Orchestrator\\V1\\GPBMetadata\xea\x02\x19Slipway::Orchestrator::V1b\x06proto3"
 
 var (
@@ -1216,59 +1989,85 @@ func file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescGZIP() [
 	return file_slipway_orchestrator_v1_deployment_configuration_proto_rawDescData
 }
 
-var file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_slipway_orchestrator_v1_deployment_configuration_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
+var file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_slipway_orchestrator_v1_deployment_configuration_proto_goTypes = []any{
-	(LifecycleStage)(0),                      // 0: slipway.orchestrator.v1.LifecycleStage
-	(DeploymentConfiguration_Strategy)(0),    // 1: slipway.orchestrator.v1.DeploymentConfiguration.Strategy
-	(ThresholdConfiguration_Type)(0),         // 2: slipway.orchestrator.v1.ThresholdConfiguration.Type
-	(DeploymentAlarms_InitialAlarmPolicy)(0), // 3: slipway.orchestrator.v1.DeploymentAlarms.InitialAlarmPolicy
-	(LifecycleHook_TimeoutAction)(0),         // 4: slipway.orchestrator.v1.LifecycleHook.TimeoutAction
-	(*DeploymentConfiguration)(nil),          // 5: slipway.orchestrator.v1.DeploymentConfiguration
-	(*DeploymentCircuitBreaker)(nil),         // 6: slipway.orchestrator.v1.DeploymentCircuitBreaker
-	(*ThresholdConfiguration)(nil),           // 7: slipway.orchestrator.v1.ThresholdConfiguration
-	(*DeploymentAlarms)(nil),                 // 8: slipway.orchestrator.v1.DeploymentAlarms
-	(*LinearConfiguration)(nil),              // 9: slipway.orchestrator.v1.LinearConfiguration
-	(*CanaryConfiguration)(nil),              // 10: slipway.orchestrator.v1.CanaryConfiguration
-	(*StepsConfiguration)(nil),               // 11: slipway.orchestrator.v1.StepsConfiguration
-	(*TrafficStep)(nil),                      // 12: slipway.orchestrator.v1.TrafficStep
-	(*LifecycleHook)(nil),                    // 13: slipway.orchestrator.v1.LifecycleHook
-	(*DeploymentConfig)(nil),                 // 14: slipway.orchestrator.v1.DeploymentConfig
-	(*durationpb.Duration)(nil),              // 15: google.protobuf.Duration
-	(*structpb.Struct)(nil),                  // 16: google.protobuf.Struct
+	(LifecycleStage)(0),                                    // 0: slipway.orchestrator.v1.LifecycleStage
+	(TargetCapacity)(0),                                    // 1: slipway.orchestrator.v1.TargetCapacity
+	(DeploymentConfiguration_Strategy)(0),                  // 2: slipway.orchestrator.v1.DeploymentConfiguration.Strategy
+	(EarlySuccessCriteria_SourceServiceRevisionCleanup)(0), // 3: slipway.orchestrator.v1.EarlySuccessCriteria.SourceServiceRevisionCleanup
+	(DeploymentReadyOption_ActionOnTimeout)(0),             // 4: slipway.orchestrator.v1.DeploymentReadyOption.ActionOnTimeout
+	(TerminateSourceOption_Action)(0),                      // 5: slipway.orchestrator.v1.TerminateSourceOption.Action
+	(AutoRollbackConfiguration_Event)(0),                   // 6: slipway.orchestrator.v1.AutoRollbackConfiguration.Event
+	(ThresholdConfiguration_Type)(0),                       // 7: slipway.orchestrator.v1.ThresholdConfiguration.Type
+	(DeploymentAlarms_InitialAlarmPolicy)(0),               // 8: slipway.orchestrator.v1.DeploymentAlarms.InitialAlarmPolicy
+	(DeploymentAlarms_UnreadableAlarmPolicy)(0),            // 9: slipway.orchestrator.v1.DeploymentAlarms.UnreadableAlarmPolicy
+	(LifecycleHook_TimeoutAction)(0),                       // 10: slipway.orchestrator.v1.LifecycleHook.TimeoutAction
+	(*DeploymentConfiguration)(nil),                        // 11: slipway.orchestrator.v1.DeploymentConfiguration
+	(*EarlySuccessCriteria)(nil),                           // 12: slipway.orchestrator.v1.EarlySuccessCriteria
+	(*DeploymentReadyOption)(nil),                          // 13: slipway.orchestrator.v1.DeploymentReadyOption
+	(*TerminateSourceOption)(nil),                          // 14: slipway.orchestrator.v1.TerminateSourceOption
+	(*AutoRollbackConfiguration)(nil),                      // 15: slipway.orchestrator.v1.AutoRollbackConfiguration
+	(*DeploymentCircuitBreaker)(nil),                       // 16: slipway.orchestrator.v1.DeploymentCircuitBreaker
+	(*ThresholdConfiguration)(nil),                         // 17: slipway.orchestrator.v1.ThresholdConfiguration
+	(*DeploymentAlarms)(nil),                               // 18: slipway.orchestrator.v1.DeploymentAlarms
+	(*LinearConfiguration)(nil),                            // 19: slipway.orchestrator.v1.LinearConfiguration
+	(*CanaryConfiguration)(nil),                            // 20: slipway.orchestrator.v1.CanaryConfiguration
+	(*StepsConfiguration)(nil),                             // 21: slipway.orchestrator.v1.StepsConfiguration
+	(*TrafficStep)(nil),                                    // 22: slipway.orchestrator.v1.TrafficStep
+	(*LifecycleHook)(nil),                                  // 23: slipway.orchestrator.v1.LifecycleHook
+	(*DeploymentConfig)(nil),                               // 24: slipway.orchestrator.v1.DeploymentConfig
+	(*durationpb.Duration)(nil),                            // 25: google.protobuf.Duration
+	(*structpb.Struct)(nil),                                // 26: google.protobuf.Struct
 }
 var file_slipway_orchestrator_v1_deployment_configuration_proto_depIdxs = []int32{
-	1,  // 0: slipway.orchestrator.v1.DeploymentConfiguration.strategy:type_name -> slipway.orchestrator.v1.DeploymentConfiguration.Strategy
-	6,  // 1: slipway.orchestrator.v1.DeploymentConfiguration.deployment_circuit_breaker:type_name -> slipway.orchestrator.v1.DeploymentCircuitBreaker
-	8,  // 2: slipway.orchestrator.v1.DeploymentConfiguration.alarms:type_name -> slipway.orchestrator.v1.DeploymentAlarms
-	15, // 3: slipway.orchestrator.v1.DeploymentConfiguration.bake_time:type_name -> google.protobuf.Duration
-	9,  // 4: slipway.orchestrator.v1.DeploymentConfiguration.linear_configuration:type_name -> slipway.orchestrator.v1.LinearConfiguration
-	10, // 5: slipway.orchestrator.v1.DeploymentConfiguration.canary_configuration:type_name -> slipway.orchestrator.v1.CanaryConfiguration
-	11, // 6: slipway.orchestrator.v1.DeploymentConfiguration.steps_configuration:type_name -> slipway.orchestrator.v1.StepsConfiguration
-	13, // 7: slipway.orchestrator.v1.DeploymentConfiguration.lifecycle_hooks:type_name -> slipway.orchestrator.v1.LifecycleHook
-	15, // 8: slipway.orchestrator.v1.DeploymentConfiguration.scale_up_timeout:type_name -> google.protobuf.Duration
-	15, // 9: slipway.orchestrator.v1.DeploymentConfiguration.minimum_healthy_time:type_name -> google.protobuf.Duration
-	15, // 10: slipway.orchestrator.v1.DeploymentConfiguration.rollback_timeout:type_name -> google.protobuf.Duration
-	7,  // 11: slipway.orchestrator.v1.DeploymentCircuitBreaker.threshold_configuration:type_name -> slipway.orchestrator.v1.ThresholdConfiguration
-	2,  // 12: slipway.orchestrator.v1.ThresholdConfiguration.type:type_name -> slipway.orchestrator.v1.ThresholdConfiguration.Type
-	3,  // 13: slipway.orchestrator.v1.DeploymentAlarms.initial_alarm_policy:type_name -> slipway.orchestrator.v1.DeploymentAlarms.InitialAlarmPolicy
-	15, // 14: slipway.orchestrator.v1.LinearConfiguration.step_bake_time:type_name -> google.protobuf.Duration
-	15, // 15: slipway.orchestrator.v1.CanaryConfiguration.canary_bake_time:type_name -> google.protobuf.Duration
-	12, // 16: slipway.orchestrator.v1.StepsConfiguration.steps:type_name -> slipway.orchestrator.v1.TrafficStep
-	15, // 17: slipway.orchestrator.v1.TrafficStep.bake_time:type_name -> google.protobuf.Duration
-	0,  // 18: slipway.orchestrator.v1.LifecycleHook.lifecycle_stages:type_name -> slipway.orchestrator.v1.LifecycleStage
-	16, // 19: slipway.orchestrator.v1.LifecycleHook.hook_details:type_name -> google.protobuf.Struct
-	15, // 20: slipway.orchestrator.v1.LifecycleHook.timeout:type_name -> google.protobuf.Duration
-	4,  // 21: slipway.orchestrator.v1.LifecycleHook.timeout_action:type_name -> slipway.orchestrator.v1.LifecycleHook.TimeoutAction
-	1,  // 22: slipway.orchestrator.v1.DeploymentConfig.strategy:type_name -> slipway.orchestrator.v1.DeploymentConfiguration.Strategy
-	9,  // 23: slipway.orchestrator.v1.DeploymentConfig.linear_configuration:type_name -> slipway.orchestrator.v1.LinearConfiguration
-	10, // 24: slipway.orchestrator.v1.DeploymentConfig.canary_configuration:type_name -> slipway.orchestrator.v1.CanaryConfiguration
-	11, // 25: slipway.orchestrator.v1.DeploymentConfig.steps_configuration:type_name -> slipway.orchestrator.v1.StepsConfiguration
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	2,  // 0: slipway.orchestrator.v1.DeploymentConfiguration.strategy:type_name -> slipway.orchestrator.v1.DeploymentConfiguration.Strategy
+	16, // 1: slipway.orchestrator.v1.DeploymentConfiguration.deployment_circuit_breaker:type_name -> slipway.orchestrator.v1.DeploymentCircuitBreaker
+	18, // 2: slipway.orchestrator.v1.DeploymentConfiguration.alarms:type_name -> slipway.orchestrator.v1.DeploymentAlarms
+	25, // 3: slipway.orchestrator.v1.DeploymentConfiguration.bake_time:type_name -> google.protobuf.Duration
+	19, // 4: slipway.orchestrator.v1.DeploymentConfiguration.linear_configuration:type_name -> slipway.orchestrator.v1.LinearConfiguration
+	20, // 5: slipway.orchestrator.v1.DeploymentConfiguration.canary_configuration:type_name -> slipway.orchestrator.v1.CanaryConfiguration
+	21, // 6: slipway.orchestrator.v1.DeploymentConfiguration.steps_configuration:type_name -> slipway.orchestrator.v1.StepsConfiguration
+	23, // 7: slipway.orchestrator.v1.DeploymentConfiguration.lifecycle_hooks:type_name -> slipway.orchestrator.v1.LifecycleHook
+	25, // 8: slipway.orchestrator.v1.DeploymentConfiguration.scale_up_timeout:type_name -> google.protobuf.Duration
+	25, // 9: slipway.orchestrator.v1.DeploymentConfiguration.minimum_healthy_time:type_name -> google.protobuf.Duration
+	25, // 10: slipway.orchestrator.v1.DeploymentConfiguration.rollback_timeout:type_name -> google.protobuf.Duration
+	12, // 11: slipway.orchestrator.v1.DeploymentConfiguration.early_success_criteria:type_name -> slipway.orchestrator.v1.EarlySuccessCriteria
+	17, // 12: slipway.orchestrator.v1.DeploymentConfiguration.task_failure_limit:type_name -> slipway.orchestrator.v1.ThresholdConfiguration
+	1,  // 13: slipway.orchestrator.v1.DeploymentConfiguration.target_capacity:type_name -> slipway.orchestrator.v1.TargetCapacity
+	25, // 14: slipway.orchestrator.v1.DeploymentConfiguration.timeout:type_name -> google.protobuf.Duration
+	13, // 15: slipway.orchestrator.v1.DeploymentConfiguration.deployment_ready_option:type_name -> slipway.orchestrator.v1.DeploymentReadyOption
+	14, // 16: slipway.orchestrator.v1.DeploymentConfiguration.terminate_source_option:type_name -> slipway.orchestrator.v1.TerminateSourceOption
+	15, // 17: slipway.orchestrator.v1.DeploymentConfiguration.auto_rollback_configuration:type_name -> slipway.orchestrator.v1.AutoRollbackConfiguration
+	3,  // 18: slipway.orchestrator.v1.EarlySuccessCriteria.source_service_revision_cleanup:type_name -> slipway.orchestrator.v1.EarlySuccessCriteria.SourceServiceRevisionCleanup
+	4,  // 19: slipway.orchestrator.v1.DeploymentReadyOption.action_on_timeout:type_name -> slipway.orchestrator.v1.DeploymentReadyOption.ActionOnTimeout
+	25, // 20: slipway.orchestrator.v1.DeploymentReadyOption.wait_time:type_name -> google.protobuf.Duration
+	5,  // 21: slipway.orchestrator.v1.TerminateSourceOption.action:type_name -> slipway.orchestrator.v1.TerminateSourceOption.Action
+	25, // 22: slipway.orchestrator.v1.TerminateSourceOption.termination_wait_time:type_name -> google.protobuf.Duration
+	6,  // 23: slipway.orchestrator.v1.AutoRollbackConfiguration.events:type_name -> slipway.orchestrator.v1.AutoRollbackConfiguration.Event
+	17, // 24: slipway.orchestrator.v1.DeploymentCircuitBreaker.threshold_configuration:type_name -> slipway.orchestrator.v1.ThresholdConfiguration
+	25, // 25: slipway.orchestrator.v1.DeploymentCircuitBreaker.reset_after:type_name -> google.protobuf.Duration
+	7,  // 26: slipway.orchestrator.v1.ThresholdConfiguration.type:type_name -> slipway.orchestrator.v1.ThresholdConfiguration.Type
+	8,  // 27: slipway.orchestrator.v1.DeploymentAlarms.initial_alarm_policy:type_name -> slipway.orchestrator.v1.DeploymentAlarms.InitialAlarmPolicy
+	9,  // 28: slipway.orchestrator.v1.DeploymentAlarms.unreadable_alarm_policy:type_name -> slipway.orchestrator.v1.DeploymentAlarms.UnreadableAlarmPolicy
+	25, // 29: slipway.orchestrator.v1.DeploymentAlarms.unreadable_alarm_timeout:type_name -> google.protobuf.Duration
+	25, // 30: slipway.orchestrator.v1.LinearConfiguration.step_bake_time:type_name -> google.protobuf.Duration
+	25, // 31: slipway.orchestrator.v1.CanaryConfiguration.canary_bake_time:type_name -> google.protobuf.Duration
+	22, // 32: slipway.orchestrator.v1.StepsConfiguration.steps:type_name -> slipway.orchestrator.v1.TrafficStep
+	25, // 33: slipway.orchestrator.v1.TrafficStep.bake_time:type_name -> google.protobuf.Duration
+	0,  // 34: slipway.orchestrator.v1.LifecycleHook.lifecycle_stages:type_name -> slipway.orchestrator.v1.LifecycleStage
+	26, // 35: slipway.orchestrator.v1.LifecycleHook.hook_details:type_name -> google.protobuf.Struct
+	25, // 36: slipway.orchestrator.v1.LifecycleHook.timeout:type_name -> google.protobuf.Duration
+	10, // 37: slipway.orchestrator.v1.LifecycleHook.timeout_action:type_name -> slipway.orchestrator.v1.LifecycleHook.TimeoutAction
+	2,  // 38: slipway.orchestrator.v1.DeploymentConfig.strategy:type_name -> slipway.orchestrator.v1.DeploymentConfiguration.Strategy
+	19, // 39: slipway.orchestrator.v1.DeploymentConfig.linear_configuration:type_name -> slipway.orchestrator.v1.LinearConfiguration
+	20, // 40: slipway.orchestrator.v1.DeploymentConfig.canary_configuration:type_name -> slipway.orchestrator.v1.CanaryConfiguration
+	21, // 41: slipway.orchestrator.v1.DeploymentConfig.steps_configuration:type_name -> slipway.orchestrator.v1.StepsConfiguration
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_slipway_orchestrator_v1_deployment_configuration_proto_init() }
@@ -1278,13 +2077,15 @@ func file_slipway_orchestrator_v1_deployment_configuration_proto_init() {
 	}
 	file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[0].OneofWrappers = []any{}
 	file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[1].OneofWrappers = []any{}
+	file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[5].OneofWrappers = []any{}
+	file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc), len(file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   10,
+			NumEnums:      11,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -24,11 +24,64 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// DeploymentWaitType is CodeDeploy's.
+type DeploymentWaitType int32
+
+const (
+	// Not set.
+	DeploymentWaitType_DEPLOYMENT_WAIT_TYPE_UNSPECIFIED DeploymentWaitType = 0
+	// The wait of the deployment ready option.
+	DeploymentWaitType_DEPLOYMENT_WAIT_TYPE_READY_WAIT DeploymentWaitType = 1
+	// The wait before the old revision's tasks stop.
+	DeploymentWaitType_DEPLOYMENT_WAIT_TYPE_TERMINATION_WAIT DeploymentWaitType = 2
+)
+
+// Enum value maps for DeploymentWaitType.
+var (
+	DeploymentWaitType_name = map[int32]string{
+		0: "DEPLOYMENT_WAIT_TYPE_UNSPECIFIED",
+		1: "DEPLOYMENT_WAIT_TYPE_READY_WAIT",
+		2: "DEPLOYMENT_WAIT_TYPE_TERMINATION_WAIT",
+	}
+	DeploymentWaitType_value = map[string]int32{
+		"DEPLOYMENT_WAIT_TYPE_UNSPECIFIED":      0,
+		"DEPLOYMENT_WAIT_TYPE_READY_WAIT":       1,
+		"DEPLOYMENT_WAIT_TYPE_TERMINATION_WAIT": 2,
+	}
+)
+
+func (x DeploymentWaitType) Enum() *DeploymentWaitType {
+	p := new(DeploymentWaitType)
+	*p = x
+	return p
+}
+
+func (x DeploymentWaitType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DeploymentWaitType) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_orchestrator_v1_deployment_service_proto_enumTypes[0].Descriptor()
+}
+
+func (DeploymentWaitType) Type() protoreflect.EnumType {
+	return &file_slipway_orchestrator_v1_deployment_service_proto_enumTypes[0]
+}
+
+func (x DeploymentWaitType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DeploymentWaitType.Descriptor instead.
+func (DeploymentWaitType) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_deployment_service_proto_rawDescGZIP(), []int{0}
+}
+
 // StopType is ECS's StopServiceDeploymentStopType.
 type StopDeploymentRequest_StopType int32
 
 const (
-	// As ROLLBACK.
+	// As ROLLBACK; with an auto_rollback_configuration, as that says for DEPLOYMENT_STOP_ON_REQUEST.
 	StopDeploymentRequest_STOP_TYPE_UNSPECIFIED StopDeploymentRequest_StopType = 0
 	// Return to the old revision.
 	StopDeploymentRequest_STOP_TYPE_ROLLBACK StopDeploymentRequest_StopType = 1
@@ -61,11 +114,11 @@ func (x StopDeploymentRequest_StopType) String() string {
 }
 
 func (StopDeploymentRequest_StopType) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_orchestrator_v1_deployment_service_proto_enumTypes[0].Descriptor()
+	return file_slipway_orchestrator_v1_deployment_service_proto_enumTypes[1].Descriptor()
 }
 
 func (StopDeploymentRequest_StopType) Type() protoreflect.EnumType {
-	return &file_slipway_orchestrator_v1_deployment_service_proto_enumTypes[0]
+	return &file_slipway_orchestrator_v1_deployment_service_proto_enumTypes[1]
 }
 
 func (x StopDeploymentRequest_StopType) Number() protoreflect.EnumNumber {
@@ -114,11 +167,11 @@ func (x ContinueDeploymentRequest_Action) String() string {
 }
 
 func (ContinueDeploymentRequest_Action) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_orchestrator_v1_deployment_service_proto_enumTypes[1].Descriptor()
+	return file_slipway_orchestrator_v1_deployment_service_proto_enumTypes[2].Descriptor()
 }
 
 func (ContinueDeploymentRequest_Action) Type() protoreflect.EnumType {
-	return &file_slipway_orchestrator_v1_deployment_service_proto_enumTypes[1]
+	return &file_slipway_orchestrator_v1_deployment_service_proto_enumTypes[2]
 }
 
 func (x ContinueDeploymentRequest_Action) Number() protoreflect.EnumNumber {
@@ -944,9 +997,13 @@ type ContinueDeploymentRequest struct {
 	// The pause to answer; empty when there is only one.
 	HookId string `protobuf:"bytes,3,opt,name=hook_id,json=hookId,proto3" json:"hook_id,omitempty"`
 	// What to do.
-	Action        ContinueDeploymentRequest_Action `protobuf:"varint,4,opt,name=action,proto3,enum=slipway.orchestrator.v1.ContinueDeploymentRequest_Action" json:"action,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Action ContinueDeploymentRequest_Action `protobuf:"varint,4,opt,name=action,proto3,enum=slipway.orchestrator.v1.ContinueDeploymentRequest_Action" json:"action,omitempty"`
+	// Who answers; needed by a pause with a quorum above 1, where each person counts once.
+	Approver string `protobuf:"bytes,5,opt,name=approver,proto3" json:"approver,omitempty"`
+	// CodeDeploy's way to name what to answer, instead of hook_id.
+	DeploymentWaitType DeploymentWaitType `protobuf:"varint,6,opt,name=deployment_wait_type,json=deploymentWaitType,proto3,enum=slipway.orchestrator.v1.DeploymentWaitType" json:"deployment_wait_type,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *ContinueDeploymentRequest) Reset() {
@@ -1005,6 +1062,20 @@ func (x *ContinueDeploymentRequest) GetAction() ContinueDeploymentRequest_Action
 		return x.Action
 	}
 	return ContinueDeploymentRequest_ACTION_UNSPECIFIED
+}
+
+func (x *ContinueDeploymentRequest) GetApprover() string {
+	if x != nil {
+		return x.Approver
+	}
+	return ""
+}
+
+func (x *ContinueDeploymentRequest) GetDeploymentWaitType() DeploymentWaitType {
+	if x != nil {
+		return x.DeploymentWaitType
+	}
+	return DeploymentWaitType_DEPLOYMENT_WAIT_TYPE_UNSPECIFIED
 }
 
 // ContinueDeploymentResponse is the deployment after the answer was taken.
@@ -1240,7 +1311,7 @@ const file_slipway_orchestrator_v1_deployment_service_proto_rawDesc = "" +
 	"\x16StopDeploymentResponse\x12C\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2#.slipway.orchestrator.v1.DeploymentR\n" +
-	"deployment\"\xaf\x02\n" +
+	"deployment\"\xbe\x03\n" +
 	"\x19ContinueDeploymentRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12'\n" +
@@ -1248,7 +1319,9 @@ const file_slipway_orchestrator_v1_deployment_service_proto_rawDesc = "" +
 	"deployment\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
 	"deployment\x12\x17\n" +
 	"\ahook_id\x18\x03 \x01(\tR\x06hookId\x12[\n" +
-	"\x06action\x18\x04 \x01(\x0e29.slipway.orchestrator.v1.ContinueDeploymentRequest.ActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06action\"J\n" +
+	"\x06action\x18\x04 \x01(\x0e29.slipway.orchestrator.v1.ContinueDeploymentRequest.ActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06action\x12$\n" +
+	"\bapprover\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\bapprover\x12g\n" +
+	"\x14deployment_wait_type\x18\x06 \x01(\x0e2+.slipway.orchestrator.v1.DeploymentWaitTypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x12deploymentWaitType\"J\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fACTION_CONTINUE\x10\x01\x12\x13\n" +
@@ -1256,7 +1329,11 @@ const file_slipway_orchestrator_v1_deployment_service_proto_rawDesc = "" +
 	"\x1aContinueDeploymentResponse\x12C\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2#.slipway.orchestrator.v1.DeploymentR\n" +
-	"deployment2\xe3\x06\n" +
+	"deployment*\x8a\x01\n" +
+	"\x12DeploymentWaitType\x12$\n" +
+	" DEPLOYMENT_WAIT_TYPE_UNSPECIFIED\x10\x00\x12#\n" +
+	"\x1fDEPLOYMENT_WAIT_TYPE_READY_WAIT\x10\x01\x12)\n" +
+	"%DEPLOYMENT_WAIT_TYPE_TERMINATION_WAIT\x10\x022\xe3\x06\n" +
 	"\x11DeploymentService\x12v\n" +
 	"\x0ePlanDeployment\x12..slipway.orchestrator.v1.PlanDeploymentRequest\x1a/.slipway.orchestrator.v1.PlanDeploymentResponse\"\x03\x90\x02\x01\x12w\n" +
 	"\x10CreateDeployment\x120.slipway.orchestrator.v1.CreateDeploymentRequest\x1a1.slipway.orchestrator.v1.CreateDeploymentResponse\x12s\n" +
@@ -1279,73 +1356,75 @@ func file_slipway_orchestrator_v1_deployment_service_proto_rawDescGZIP() []byte 
 	return file_slipway_orchestrator_v1_deployment_service_proto_rawDescData
 }
 
-var file_slipway_orchestrator_v1_deployment_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_slipway_orchestrator_v1_deployment_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_slipway_orchestrator_v1_deployment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_slipway_orchestrator_v1_deployment_service_proto_goTypes = []any{
-	(StopDeploymentRequest_StopType)(0),   // 0: slipway.orchestrator.v1.StopDeploymentRequest.StopType
-	(ContinueDeploymentRequest_Action)(0), // 1: slipway.orchestrator.v1.ContinueDeploymentRequest.Action
-	(*PlanDeploymentRequest)(nil),         // 2: slipway.orchestrator.v1.PlanDeploymentRequest
-	(*PlanDeploymentResponse)(nil),        // 3: slipway.orchestrator.v1.PlanDeploymentResponse
-	(*CreateDeploymentRequest)(nil),       // 4: slipway.orchestrator.v1.CreateDeploymentRequest
-	(*CreateDeploymentResponse)(nil),      // 5: slipway.orchestrator.v1.CreateDeploymentResponse
-	(*GetDeploymentRequest)(nil),          // 6: slipway.orchestrator.v1.GetDeploymentRequest
-	(*GetDeploymentResponse)(nil),         // 7: slipway.orchestrator.v1.GetDeploymentResponse
-	(*ListDeploymentsRequest)(nil),        // 8: slipway.orchestrator.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil),       // 9: slipway.orchestrator.v1.ListDeploymentsResponse
-	(*WatchDeploymentRequest)(nil),        // 10: slipway.orchestrator.v1.WatchDeploymentRequest
-	(*WatchDeploymentResponse)(nil),       // 11: slipway.orchestrator.v1.WatchDeploymentResponse
-	(*StopDeploymentRequest)(nil),         // 12: slipway.orchestrator.v1.StopDeploymentRequest
-	(*StopDeploymentResponse)(nil),        // 13: slipway.orchestrator.v1.StopDeploymentResponse
-	(*ContinueDeploymentRequest)(nil),     // 14: slipway.orchestrator.v1.ContinueDeploymentRequest
-	(*ContinueDeploymentResponse)(nil),    // 15: slipway.orchestrator.v1.ContinueDeploymentResponse
-	(*PlanDeploymentResponse_Step)(nil),   // 16: slipway.orchestrator.v1.PlanDeploymentResponse.Step
-	(*DeploymentConfiguration)(nil),       // 17: slipway.orchestrator.v1.DeploymentConfiguration
-	(*durationpb.Duration)(nil),           // 18: google.protobuf.Duration
-	(*Deployment)(nil),                    // 19: slipway.orchestrator.v1.Deployment
-	(Deployment_State)(0),                 // 20: slipway.orchestrator.v1.Deployment.State
-	(*timestamppb.Timestamp)(nil),         // 21: google.protobuf.Timestamp
-	(*Event)(nil),                         // 22: slipway.orchestrator.v1.Event
-	(LifecycleStage)(0),                   // 23: slipway.orchestrator.v1.LifecycleStage
+	(DeploymentWaitType)(0),               // 0: slipway.orchestrator.v1.DeploymentWaitType
+	(StopDeploymentRequest_StopType)(0),   // 1: slipway.orchestrator.v1.StopDeploymentRequest.StopType
+	(ContinueDeploymentRequest_Action)(0), // 2: slipway.orchestrator.v1.ContinueDeploymentRequest.Action
+	(*PlanDeploymentRequest)(nil),         // 3: slipway.orchestrator.v1.PlanDeploymentRequest
+	(*PlanDeploymentResponse)(nil),        // 4: slipway.orchestrator.v1.PlanDeploymentResponse
+	(*CreateDeploymentRequest)(nil),       // 5: slipway.orchestrator.v1.CreateDeploymentRequest
+	(*CreateDeploymentResponse)(nil),      // 6: slipway.orchestrator.v1.CreateDeploymentResponse
+	(*GetDeploymentRequest)(nil),          // 7: slipway.orchestrator.v1.GetDeploymentRequest
+	(*GetDeploymentResponse)(nil),         // 8: slipway.orchestrator.v1.GetDeploymentResponse
+	(*ListDeploymentsRequest)(nil),        // 9: slipway.orchestrator.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil),       // 10: slipway.orchestrator.v1.ListDeploymentsResponse
+	(*WatchDeploymentRequest)(nil),        // 11: slipway.orchestrator.v1.WatchDeploymentRequest
+	(*WatchDeploymentResponse)(nil),       // 12: slipway.orchestrator.v1.WatchDeploymentResponse
+	(*StopDeploymentRequest)(nil),         // 13: slipway.orchestrator.v1.StopDeploymentRequest
+	(*StopDeploymentResponse)(nil),        // 14: slipway.orchestrator.v1.StopDeploymentResponse
+	(*ContinueDeploymentRequest)(nil),     // 15: slipway.orchestrator.v1.ContinueDeploymentRequest
+	(*ContinueDeploymentResponse)(nil),    // 16: slipway.orchestrator.v1.ContinueDeploymentResponse
+	(*PlanDeploymentResponse_Step)(nil),   // 17: slipway.orchestrator.v1.PlanDeploymentResponse.Step
+	(*DeploymentConfiguration)(nil),       // 18: slipway.orchestrator.v1.DeploymentConfiguration
+	(*durationpb.Duration)(nil),           // 19: google.protobuf.Duration
+	(*Deployment)(nil),                    // 20: slipway.orchestrator.v1.Deployment
+	(Deployment_State)(0),                 // 21: slipway.orchestrator.v1.Deployment.State
+	(*timestamppb.Timestamp)(nil),         // 22: google.protobuf.Timestamp
+	(*Event)(nil),                         // 23: slipway.orchestrator.v1.Event
+	(LifecycleStage)(0),                   // 24: slipway.orchestrator.v1.LifecycleStage
 }
 var file_slipway_orchestrator_v1_deployment_service_proto_depIdxs = []int32{
-	17, // 0: slipway.orchestrator.v1.PlanDeploymentRequest.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
-	16, // 1: slipway.orchestrator.v1.PlanDeploymentResponse.steps:type_name -> slipway.orchestrator.v1.PlanDeploymentResponse.Step
-	18, // 2: slipway.orchestrator.v1.PlanDeploymentResponse.duration:type_name -> google.protobuf.Duration
-	17, // 3: slipway.orchestrator.v1.PlanDeploymentResponse.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
-	17, // 4: slipway.orchestrator.v1.CreateDeploymentRequest.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
-	19, // 5: slipway.orchestrator.v1.CreateDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
-	19, // 6: slipway.orchestrator.v1.GetDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
-	20, // 7: slipway.orchestrator.v1.ListDeploymentsRequest.states:type_name -> slipway.orchestrator.v1.Deployment.State
-	21, // 8: slipway.orchestrator.v1.ListDeploymentsRequest.created_after:type_name -> google.protobuf.Timestamp
-	21, // 9: slipway.orchestrator.v1.ListDeploymentsRequest.created_before:type_name -> google.protobuf.Timestamp
-	19, // 10: slipway.orchestrator.v1.ListDeploymentsResponse.deployments:type_name -> slipway.orchestrator.v1.Deployment
-	19, // 11: slipway.orchestrator.v1.WatchDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
-	22, // 12: slipway.orchestrator.v1.WatchDeploymentResponse.events:type_name -> slipway.orchestrator.v1.Event
-	0,  // 13: slipway.orchestrator.v1.StopDeploymentRequest.stop_type:type_name -> slipway.orchestrator.v1.StopDeploymentRequest.StopType
-	19, // 14: slipway.orchestrator.v1.StopDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
-	1,  // 15: slipway.orchestrator.v1.ContinueDeploymentRequest.action:type_name -> slipway.orchestrator.v1.ContinueDeploymentRequest.Action
-	19, // 16: slipway.orchestrator.v1.ContinueDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
-	18, // 17: slipway.orchestrator.v1.PlanDeploymentResponse.Step.offset:type_name -> google.protobuf.Duration
-	23, // 18: slipway.orchestrator.v1.PlanDeploymentResponse.Step.lifecycle_stage:type_name -> slipway.orchestrator.v1.LifecycleStage
-	2,  // 19: slipway.orchestrator.v1.DeploymentService.PlanDeployment:input_type -> slipway.orchestrator.v1.PlanDeploymentRequest
-	4,  // 20: slipway.orchestrator.v1.DeploymentService.CreateDeployment:input_type -> slipway.orchestrator.v1.CreateDeploymentRequest
-	6,  // 21: slipway.orchestrator.v1.DeploymentService.GetDeployment:input_type -> slipway.orchestrator.v1.GetDeploymentRequest
-	8,  // 22: slipway.orchestrator.v1.DeploymentService.ListDeployments:input_type -> slipway.orchestrator.v1.ListDeploymentsRequest
-	10, // 23: slipway.orchestrator.v1.DeploymentService.WatchDeployment:input_type -> slipway.orchestrator.v1.WatchDeploymentRequest
-	12, // 24: slipway.orchestrator.v1.DeploymentService.StopDeployment:input_type -> slipway.orchestrator.v1.StopDeploymentRequest
-	14, // 25: slipway.orchestrator.v1.DeploymentService.ContinueDeployment:input_type -> slipway.orchestrator.v1.ContinueDeploymentRequest
-	3,  // 26: slipway.orchestrator.v1.DeploymentService.PlanDeployment:output_type -> slipway.orchestrator.v1.PlanDeploymentResponse
-	5,  // 27: slipway.orchestrator.v1.DeploymentService.CreateDeployment:output_type -> slipway.orchestrator.v1.CreateDeploymentResponse
-	7,  // 28: slipway.orchestrator.v1.DeploymentService.GetDeployment:output_type -> slipway.orchestrator.v1.GetDeploymentResponse
-	9,  // 29: slipway.orchestrator.v1.DeploymentService.ListDeployments:output_type -> slipway.orchestrator.v1.ListDeploymentsResponse
-	11, // 30: slipway.orchestrator.v1.DeploymentService.WatchDeployment:output_type -> slipway.orchestrator.v1.WatchDeploymentResponse
-	13, // 31: slipway.orchestrator.v1.DeploymentService.StopDeployment:output_type -> slipway.orchestrator.v1.StopDeploymentResponse
-	15, // 32: slipway.orchestrator.v1.DeploymentService.ContinueDeployment:output_type -> slipway.orchestrator.v1.ContinueDeploymentResponse
-	26, // [26:33] is the sub-list for method output_type
-	19, // [19:26] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	18, // 0: slipway.orchestrator.v1.PlanDeploymentRequest.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
+	17, // 1: slipway.orchestrator.v1.PlanDeploymentResponse.steps:type_name -> slipway.orchestrator.v1.PlanDeploymentResponse.Step
+	19, // 2: slipway.orchestrator.v1.PlanDeploymentResponse.duration:type_name -> google.protobuf.Duration
+	18, // 3: slipway.orchestrator.v1.PlanDeploymentResponse.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
+	18, // 4: slipway.orchestrator.v1.CreateDeploymentRequest.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
+	20, // 5: slipway.orchestrator.v1.CreateDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
+	20, // 6: slipway.orchestrator.v1.GetDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
+	21, // 7: slipway.orchestrator.v1.ListDeploymentsRequest.states:type_name -> slipway.orchestrator.v1.Deployment.State
+	22, // 8: slipway.orchestrator.v1.ListDeploymentsRequest.created_after:type_name -> google.protobuf.Timestamp
+	22, // 9: slipway.orchestrator.v1.ListDeploymentsRequest.created_before:type_name -> google.protobuf.Timestamp
+	20, // 10: slipway.orchestrator.v1.ListDeploymentsResponse.deployments:type_name -> slipway.orchestrator.v1.Deployment
+	20, // 11: slipway.orchestrator.v1.WatchDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
+	23, // 12: slipway.orchestrator.v1.WatchDeploymentResponse.events:type_name -> slipway.orchestrator.v1.Event
+	1,  // 13: slipway.orchestrator.v1.StopDeploymentRequest.stop_type:type_name -> slipway.orchestrator.v1.StopDeploymentRequest.StopType
+	20, // 14: slipway.orchestrator.v1.StopDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
+	2,  // 15: slipway.orchestrator.v1.ContinueDeploymentRequest.action:type_name -> slipway.orchestrator.v1.ContinueDeploymentRequest.Action
+	0,  // 16: slipway.orchestrator.v1.ContinueDeploymentRequest.deployment_wait_type:type_name -> slipway.orchestrator.v1.DeploymentWaitType
+	20, // 17: slipway.orchestrator.v1.ContinueDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
+	19, // 18: slipway.orchestrator.v1.PlanDeploymentResponse.Step.offset:type_name -> google.protobuf.Duration
+	24, // 19: slipway.orchestrator.v1.PlanDeploymentResponse.Step.lifecycle_stage:type_name -> slipway.orchestrator.v1.LifecycleStage
+	3,  // 20: slipway.orchestrator.v1.DeploymentService.PlanDeployment:input_type -> slipway.orchestrator.v1.PlanDeploymentRequest
+	5,  // 21: slipway.orchestrator.v1.DeploymentService.CreateDeployment:input_type -> slipway.orchestrator.v1.CreateDeploymentRequest
+	7,  // 22: slipway.orchestrator.v1.DeploymentService.GetDeployment:input_type -> slipway.orchestrator.v1.GetDeploymentRequest
+	9,  // 23: slipway.orchestrator.v1.DeploymentService.ListDeployments:input_type -> slipway.orchestrator.v1.ListDeploymentsRequest
+	11, // 24: slipway.orchestrator.v1.DeploymentService.WatchDeployment:input_type -> slipway.orchestrator.v1.WatchDeploymentRequest
+	13, // 25: slipway.orchestrator.v1.DeploymentService.StopDeployment:input_type -> slipway.orchestrator.v1.StopDeploymentRequest
+	15, // 26: slipway.orchestrator.v1.DeploymentService.ContinueDeployment:input_type -> slipway.orchestrator.v1.ContinueDeploymentRequest
+	4,  // 27: slipway.orchestrator.v1.DeploymentService.PlanDeployment:output_type -> slipway.orchestrator.v1.PlanDeploymentResponse
+	6,  // 28: slipway.orchestrator.v1.DeploymentService.CreateDeployment:output_type -> slipway.orchestrator.v1.CreateDeploymentResponse
+	8,  // 29: slipway.orchestrator.v1.DeploymentService.GetDeployment:output_type -> slipway.orchestrator.v1.GetDeploymentResponse
+	10, // 30: slipway.orchestrator.v1.DeploymentService.ListDeployments:output_type -> slipway.orchestrator.v1.ListDeploymentsResponse
+	12, // 31: slipway.orchestrator.v1.DeploymentService.WatchDeployment:output_type -> slipway.orchestrator.v1.WatchDeploymentResponse
+	14, // 32: slipway.orchestrator.v1.DeploymentService.StopDeployment:output_type -> slipway.orchestrator.v1.StopDeploymentResponse
+	16, // 33: slipway.orchestrator.v1.DeploymentService.ContinueDeployment:output_type -> slipway.orchestrator.v1.ContinueDeploymentResponse
+	27, // [27:34] is the sub-list for method output_type
+	20, // [20:27] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_slipway_orchestrator_v1_deployment_service_proto_init() }
@@ -1361,7 +1440,7 @@ func file_slipway_orchestrator_v1_deployment_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_slipway_orchestrator_v1_deployment_service_proto_rawDesc), len(file_slipway_orchestrator_v1_deployment_service_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,

@@ -39,8 +39,9 @@ type DeploymentServiceClient interface {
 	//
 	//	grpcurl -plaintext -d '{"service":"web","taskDefinition":"web:2"}' 127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/PlanDeployment
 	PlanDeployment(ctx context.Context, in *PlanDeploymentRequest, opts ...grpc.CallOption) (*PlanDeploymentResponse, error)
-	// CreateDeployment begins a deployment of a task definition. While another is at work it is FAILED_PRECONDITION
-	// (DEPLOYMENT_IN_PROGRESS) naming that one, unless supersede is set.
+	// CreateDeployment begins a deployment of a task definition. While another is at work the service's
+	// deployment_concurrency decides: by default it is FAILED_PRECONDITION (DEPLOYMENT_IN_PROGRESS) naming that one. supersede
+	// takes its place in any case.
 	//
 	//	grpcurl -plaintext -d '{"requestId":"deploy-1","service":"web","taskDefinition":"web:2"}'
 	//	127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/CreateDeployment
@@ -167,8 +168,9 @@ type DeploymentServiceServer interface {
 	//
 	//	grpcurl -plaintext -d '{"service":"web","taskDefinition":"web:2"}' 127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/PlanDeployment
 	PlanDeployment(context.Context, *PlanDeploymentRequest) (*PlanDeploymentResponse, error)
-	// CreateDeployment begins a deployment of a task definition. While another is at work it is FAILED_PRECONDITION
-	// (DEPLOYMENT_IN_PROGRESS) naming that one, unless supersede is set.
+	// CreateDeployment begins a deployment of a task definition. While another is at work the service's
+	// deployment_concurrency decides: by default it is FAILED_PRECONDITION (DEPLOYMENT_IN_PROGRESS) naming that one. supersede
+	// takes its place in any case.
 	//
 	//	grpcurl -plaintext -d '{"requestId":"deploy-1","service":"web","taskDefinition":"web:2"}'
 	//	127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/CreateDeployment

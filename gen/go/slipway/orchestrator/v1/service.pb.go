@@ -81,6 +81,67 @@ func (Service_State) EnumDescriptor() ([]byte, []int) {
 	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// Mode is what becomes of it.
+type DeploymentConcurrency_Mode int32
+
+const (
+	// As REJECT.
+	DeploymentConcurrency_MODE_UNSPECIFIED DeploymentConcurrency_Mode = 0
+	// It is refused, as in CodeDeploy.
+	DeploymentConcurrency_MODE_REJECT DeploymentConcurrency_Mode = 1
+	// It stops the one at work and takes its place, as in ECS.
+	DeploymentConcurrency_MODE_SUPERSEDE DeploymentConcurrency_Mode = 2
+	// It waits for its turn.
+	DeploymentConcurrency_MODE_QUEUE DeploymentConcurrency_Mode = 3
+	// It waits, and the one that waited before it is stopped: only the newest waits.
+	DeploymentConcurrency_MODE_COALESCE DeploymentConcurrency_Mode = 4
+)
+
+// Enum value maps for DeploymentConcurrency_Mode.
+var (
+	DeploymentConcurrency_Mode_name = map[int32]string{
+		0: "MODE_UNSPECIFIED",
+		1: "MODE_REJECT",
+		2: "MODE_SUPERSEDE",
+		3: "MODE_QUEUE",
+		4: "MODE_COALESCE",
+	}
+	DeploymentConcurrency_Mode_value = map[string]int32{
+		"MODE_UNSPECIFIED": 0,
+		"MODE_REJECT":      1,
+		"MODE_SUPERSEDE":   2,
+		"MODE_QUEUE":       3,
+		"MODE_COALESCE":    4,
+	}
+)
+
+func (x DeploymentConcurrency_Mode) Enum() *DeploymentConcurrency_Mode {
+	p := new(DeploymentConcurrency_Mode)
+	*p = x
+	return p
+}
+
+func (x DeploymentConcurrency_Mode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DeploymentConcurrency_Mode) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_orchestrator_v1_service_proto_enumTypes[1].Descriptor()
+}
+
+func (DeploymentConcurrency_Mode) Type() protoreflect.EnumType {
+	return &file_slipway_orchestrator_v1_service_proto_enumTypes[1]
+}
+
+func (x DeploymentConcurrency_Mode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DeploymentConcurrency_Mode.Descriptor instead.
+func (DeploymentConcurrency_Mode) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // Algorithm chooses a target inside a target group; the names are ELB's.
 type LoadBalancer_Algorithm int32
 
@@ -118,11 +179,11 @@ func (x LoadBalancer_Algorithm) String() string {
 }
 
 func (LoadBalancer_Algorithm) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_orchestrator_v1_service_proto_enumTypes[1].Descriptor()
+	return file_slipway_orchestrator_v1_service_proto_enumTypes[2].Descriptor()
 }
 
 func (LoadBalancer_Algorithm) Type() protoreflect.EnumType {
-	return &file_slipway_orchestrator_v1_service_proto_enumTypes[1]
+	return &file_slipway_orchestrator_v1_service_proto_enumTypes[2]
 }
 
 func (x LoadBalancer_Algorithm) Number() protoreflect.EnumNumber {
@@ -131,7 +192,7 @@ func (x LoadBalancer_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LoadBalancer_Algorithm.Descriptor instead.
 func (LoadBalancer_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{1, 0}
+	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{2, 0}
 }
 
 // ProtocolVersion is how targets are spoken to; the names are ELB's.
@@ -175,11 +236,11 @@ func (x LoadBalancer_ProtocolVersion) String() string {
 }
 
 func (LoadBalancer_ProtocolVersion) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_orchestrator_v1_service_proto_enumTypes[2].Descriptor()
+	return file_slipway_orchestrator_v1_service_proto_enumTypes[3].Descriptor()
 }
 
 func (LoadBalancer_ProtocolVersion) Type() protoreflect.EnumType {
-	return &file_slipway_orchestrator_v1_service_proto_enumTypes[2]
+	return &file_slipway_orchestrator_v1_service_proto_enumTypes[3]
 }
 
 func (x LoadBalancer_ProtocolVersion) Number() protoreflect.EnumNumber {
@@ -188,7 +249,7 @@ func (x LoadBalancer_ProtocolVersion) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LoadBalancer_ProtocolVersion.Descriptor instead.
 func (LoadBalancer_ProtocolVersion) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{1, 1}
+	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{2, 1}
 }
 
 // Type names the kind of wait.
@@ -217,6 +278,8 @@ const (
 	Condition_TYPE_DEADLOCK Condition_Type = 9
 	// For the delay before a failed task is replaced.
 	Condition_TYPE_TASK_START_DELAY Condition_Type = 10
+	// For the deployments before it.
+	Condition_TYPE_QUEUE Condition_Type = 11
 )
 
 // Enum value maps for Condition_Type.
@@ -233,6 +296,7 @@ var (
 		8:  "TYPE_SERVICE_UNREACHABLE",
 		9:  "TYPE_DEADLOCK",
 		10: "TYPE_TASK_START_DELAY",
+		11: "TYPE_QUEUE",
 	}
 	Condition_Type_value = map[string]int32{
 		"TYPE_UNSPECIFIED":         0,
@@ -246,6 +310,7 @@ var (
 		"TYPE_SERVICE_UNREACHABLE": 8,
 		"TYPE_DEADLOCK":            9,
 		"TYPE_TASK_START_DELAY":    10,
+		"TYPE_QUEUE":               11,
 	}
 )
 
@@ -260,11 +325,11 @@ func (x Condition_Type) String() string {
 }
 
 func (Condition_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_orchestrator_v1_service_proto_enumTypes[3].Descriptor()
+	return file_slipway_orchestrator_v1_service_proto_enumTypes[4].Descriptor()
 }
 
 func (Condition_Type) Type() protoreflect.EnumType {
-	return &file_slipway_orchestrator_v1_service_proto_enumTypes[3]
+	return &file_slipway_orchestrator_v1_service_proto_enumTypes[4]
 }
 
 func (x Condition_Type) Number() protoreflect.EnumNumber {
@@ -273,7 +338,7 @@ func (x Condition_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Condition_Type.Descriptor instead.
 func (Condition_Type) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{4, 0}
+	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // Service keeps a number of tasks of one task definition running behind its listeners.
@@ -312,9 +377,13 @@ type Service struct {
 	// Output only. Changes with each change; send it with an update to be refused when another came first.
 	Etag string `protobuf:"bytes,16,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Output only. What the service waits for outside deployments, if anything.
-	Conditions    []*Condition `protobuf:"bytes,17,rep,name=conditions,proto3" json:"conditions,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Conditions []*Condition `protobuf:"bytes,17,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	// What becomes of a deployment that is asked for while another is at work.
+	DeploymentConcurrency *DeploymentConcurrency `protobuf:"bytes,18,opt,name=deployment_concurrency,json=deploymentConcurrency,proto3" json:"deployment_concurrency,omitempty"`
+	// Output only. The deployments that wait for their turn, the next one first.
+	QueuedDeployments []string `protobuf:"bytes,19,rep,name=queued_deployments,json=queuedDeployments,proto3" json:"queued_deployments,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Service) Reset() {
@@ -466,6 +535,75 @@ func (x *Service) GetConditions() []*Condition {
 	return nil
 }
 
+func (x *Service) GetDeploymentConcurrency() *DeploymentConcurrency {
+	if x != nil {
+		return x.DeploymentConcurrency
+	}
+	return nil
+}
+
+func (x *Service) GetQueuedDeployments() []string {
+	if x != nil {
+		return x.QueuedDeployments
+	}
+	return nil
+}
+
+// DeploymentConcurrency says what becomes of a deployment that is asked for while another is at work.
+type DeploymentConcurrency struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What becomes of it.
+	Mode DeploymentConcurrency_Mode `protobuf:"varint,1,opt,name=mode,proto3,enum=slipway.orchestrator.v1.DeploymentConcurrency_Mode" json:"mode,omitempty"`
+	// With QUEUE: how many may wait, 1 to 20; more are refused. Default 5.
+	QueueLimit    int32 `protobuf:"varint,2,opt,name=queue_limit,json=queueLimit,proto3" json:"queue_limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeploymentConcurrency) Reset() {
+	*x = DeploymentConcurrency{}
+	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeploymentConcurrency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeploymentConcurrency) ProtoMessage() {}
+
+func (x *DeploymentConcurrency) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeploymentConcurrency.ProtoReflect.Descriptor instead.
+func (*DeploymentConcurrency) Descriptor() ([]byte, []int) {
+	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DeploymentConcurrency) GetMode() DeploymentConcurrency_Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return DeploymentConcurrency_MODE_UNSPECIFIED
+}
+
+func (x *DeploymentConcurrency) GetQueueLimit() int32 {
+	if x != nil {
+		return x.QueueLimit
+	}
+	return 0
+}
+
 // LoadBalancer joins a container's port to listeners.
 type LoadBalancer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -487,13 +625,23 @@ type LoadBalancer struct {
 	ProtocolVersion LoadBalancer_ProtocolVersion `protobuf:"varint,8,opt,name=protocol_version,json=protocolVersion,proto3,enum=slipway.orchestrator.v1.LoadBalancer_ProtocolVersion" json:"protocol_version,omitempty"`
 	// How long a target may drain; it ends sooner when nothing is in flight. 0 to 3600 s. Default 300 s.
 	DeregistrationDelay *durationpb.Duration `protobuf:"bytes,9,opt,name=deregistration_delay,json=deregistrationDelay,proto3" json:"deregistration_delay,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// How long a new target's share grows from nothing to its full part, 0 (off) or up to 900 s; ELB takes 30 s at least, this
+	// 1 s. Refused with LEAST_OUTSTANDING_REQUESTS, as in ELB.
+	SlowStart *durationpb.Duration `protobuf:"bytes,10,opt,name=slow_start,json=slowStart,proto3" json:"slow_start,omitempty"`
+	// When no task of a target group is healthy, its share goes to all of them (ELB fails open). Default true; false answers 503.
+	FailOpen *bool `protobuf:"varint,11,opt,name=fail_open,json=failOpen,proto3,oneof" json:"fail_open,omitempty"`
+	// How many targets of a target group must be healthy before it fails open, as ELB's
+	// unhealthy_state_routing.minimum_healthy_targets.count. Default 1.
+	MinimumHealthyTargetsCount int32 `protobuf:"varint,12,opt,name=minimum_healthy_targets_count,json=minimumHealthyTargetsCount,proto3" json:"minimum_healthy_targets_count,omitempty"`
+	// How long a client stays with the target group it was sent to first, by ELB's cookie AWSALBTG, 1 s to 7 days. 0 is off.
+	Stickiness    *durationpb.Duration `protobuf:"bytes,13,opt,name=stickiness,proto3" json:"stickiness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LoadBalancer) Reset() {
 	*x = LoadBalancer{}
-	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[1]
+	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +653,7 @@ func (x *LoadBalancer) String() string {
 func (*LoadBalancer) ProtoMessage() {}
 
 func (x *LoadBalancer) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[1]
+	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +666,7 @@ func (x *LoadBalancer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadBalancer.ProtoReflect.Descriptor instead.
 func (*LoadBalancer) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{1}
+	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *LoadBalancer) GetTargetGroup() string {
@@ -584,6 +732,34 @@ func (x *LoadBalancer) GetDeregistrationDelay() *durationpb.Duration {
 	return nil
 }
 
+func (x *LoadBalancer) GetSlowStart() *durationpb.Duration {
+	if x != nil {
+		return x.SlowStart
+	}
+	return nil
+}
+
+func (x *LoadBalancer) GetFailOpen() bool {
+	if x != nil && x.FailOpen != nil {
+		return *x.FailOpen
+	}
+	return false
+}
+
+func (x *LoadBalancer) GetMinimumHealthyTargetsCount() int32 {
+	if x != nil {
+		return x.MinimumHealthyTargetsCount
+	}
+	return 0
+}
+
+func (x *LoadBalancer) GetStickiness() *durationpb.Duration {
+	if x != nil {
+		return x.Stickiness
+	}
+	return nil
+}
+
 // TaskSet is the tasks of one service revision.
 type TaskSet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -615,7 +791,7 @@ type TaskSet struct {
 
 func (x *TaskSet) Reset() {
 	*x = TaskSet{}
-	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[2]
+	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +803,7 @@ func (x *TaskSet) String() string {
 func (*TaskSet) ProtoMessage() {}
 
 func (x *TaskSet) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[2]
+	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +816,7 @@ func (x *TaskSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskSet.ProtoReflect.Descriptor instead.
 func (*TaskSet) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{2}
+	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TaskSet) GetId() string {
@@ -739,7 +915,7 @@ type ServiceRevision struct {
 
 func (x *ServiceRevision) Reset() {
 	*x = ServiceRevision{}
-	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[3]
+	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +927,7 @@ func (x *ServiceRevision) String() string {
 func (*ServiceRevision) ProtoMessage() {}
 
 func (x *ServiceRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[3]
+	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +940,7 @@ func (x *ServiceRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceRevision.ProtoReflect.Descriptor instead.
 func (*ServiceRevision) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{3}
+	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ServiceRevision) GetId() string {
@@ -821,7 +997,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[4]
+	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +1009,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[4]
+	mi := &file_slipway_orchestrator_v1_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +1022,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{4}
+	return file_slipway_orchestrator_v1_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Condition) GetType() Condition_Type {
@@ -888,7 +1064,7 @@ var File_slipway_orchestrator_v1_service_proto protoreflect.FileDescriptor
 
 const file_slipway_orchestrator_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"%slipway/orchestrator/v1/service.proto\x12\x17slipway.orchestrator.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a6slipway/orchestrator/v1/deployment_configuration.proto\"\xbe\b\n" +
+	"%slipway/orchestrator/v1/service.proto\x12\x17slipway.orchestrator.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a6slipway/orchestrator/v1/deployment_configuration.proto\"\xd4\t\n" +
 	"\aService\x12E\n" +
 	"\acluster\x18\x01 \x01(\tB+\xbaH(r&2$^$|^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$R\acluster\x12<\n" +
 	"\x04name\x18\x02 \x01(\tB(\xbaH%r#2!^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$R\x04name\x120\n" +
@@ -914,12 +1090,25 @@ const file_slipway_orchestrator_v1_service_proto_rawDesc = "" +
 	"\x04etag\x18\x10 \x01(\tR\x04etag\x12B\n" +
 	"\n" +
 	"conditions\x18\x11 \x03(\v2\".slipway.orchestrator.v1.ConditionR\n" +
-	"conditions\"X\n" +
+	"conditions\x12e\n" +
+	"\x16deployment_concurrency\x18\x12 \x01(\v2..slipway.orchestrator.v1.DeploymentConcurrencyR\x15deploymentConcurrency\x12-\n" +
+	"\x12queued_deployments\x18\x13 \x03(\tR\x11queuedDeployments\"X\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x12\n" +
 	"\x0eSTATE_DRAINING\x10\x02\x12\x12\n" +
-	"\x0eSTATE_INACTIVE\x10\x03\"\xb3\x06\n" +
+	"\x0eSTATE_INACTIVE\x10\x03\"\xfc\x01\n" +
+	"\x15DeploymentConcurrency\x12Q\n" +
+	"\x04mode\x18\x01 \x01(\x0e23.slipway.orchestrator.v1.DeploymentConcurrency.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12*\n" +
+	"\vqueue_limit\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x14(\x00R\n" +
+	"queueLimit\"d\n" +
+	"\x04Mode\x12\x14\n" +
+	"\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vMODE_REJECT\x10\x01\x12\x12\n" +
+	"\x0eMODE_SUPERSEDE\x10\x02\x12\x0e\n" +
+	"\n" +
+	"MODE_QUEUE\x10\x03\x12\x11\n" +
+	"\rMODE_COALESCE\x10\x04\"\xa7\b\n" +
 	"\fLoadBalancer\x12*\n" +
 	"\ftarget_group\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\vtargetGroup\x124\n" +
 	"\x16alternate_target_group\x18\x02 \x01(\tR\x14alternateTargetGroup\x12%\n" +
@@ -929,7 +1118,16 @@ const file_slipway_orchestrator_v1_service_proto_rawDesc = "" +
 	"\rtest_listener\x18\x06 \x01(\tR\ftestListener\x12W\n" +
 	"\talgorithm\x18\a \x01(\x0e2/.slipway.orchestrator.v1.LoadBalancer.AlgorithmB\b\xbaH\x05\x82\x01\x02\x10\x01R\talgorithm\x12j\n" +
 	"\x10protocol_version\x18\b \x01(\x0e25.slipway.orchestrator.v1.LoadBalancer.ProtocolVersionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0fprotocolVersion\x12L\n" +
-	"\x14deregistration_delay\x18\t \x01(\v2\x19.google.protobuf.DurationR\x13deregistrationDelay\"k\n" +
+	"\x14deregistration_delay\x18\t \x01(\v2\x19.google.protobuf.DurationR\x13deregistrationDelay\x128\n" +
+	"\n" +
+	"slow_start\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\tslowStart\x12 \n" +
+	"\tfail_open\x18\v \x01(\bH\x00R\bfailOpen\x88\x01\x01\x12M\n" +
+	"\x1dminimum_healthy_targets_count\x18\f \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x1aminimumHealthyTargetsCount\x129\n" +
+	"\n" +
+	"stickiness\x18\r \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"stickiness\"k\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ALGORITHM_ROUND_ROBIN\x10\x01\x12(\n" +
@@ -938,7 +1136,9 @@ const file_slipway_orchestrator_v1_service_proto_rawDesc = "" +
 	"\x1cPROTOCOL_VERSION_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16PROTOCOL_VERSION_HTTP1\x10\x01\x12\x1a\n" +
 	"\x16PROTOCOL_VERSION_HTTP2\x10\x02\x12\x19\n" +
-	"\x15PROTOCOL_VERSION_GRPC\x10\x03\"\xb7\x03\n" +
+	"\x15PROTOCOL_VERSION_GRPC\x10\x03B\f\n" +
+	"\n" +
+	"_fail_open\"\xb7\x03\n" +
 	"\aTaskSet\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12)\n" +
 	"\x10service_revision\x18\x02 \x01(\tR\x0fserviceRevision\x12'\n" +
@@ -960,7 +1160,7 @@ const file_slipway_orchestrator_v1_service_proto_rawDesc = "" +
 	"deployment\x18\x04 \x01(\tR\n" +
 	"deployment\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xd7\x03\n" +
+	"createTime\"\xe7\x03\n" +
 	"\tCondition\x12;\n" +
 	"\x04type\x18\x01 \x01(\x0e2'.slipway.orchestrator.v1.Condition.TypeR\x04type\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x129\n" +
@@ -968,7 +1168,7 @@ const file_slipway_orchestrator_v1_service_proto_rawDesc = "" +
 	"since_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\x129\n" +
 	"\n" +
 	"until_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tuntilTime\x12\x12\n" +
-	"\x04then\x18\x05 \x01(\tR\x04then\"\xe8\x01\n" +
+	"\x04then\x18\x05 \x01(\tR\x04then\"\xf8\x01\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12TYPE_TASKS_HEALTHY\x10\x01\x12\r\n" +
@@ -983,7 +1183,9 @@ const file_slipway_orchestrator_v1_service_proto_rawDesc = "" +
 	"\x18TYPE_SERVICE_UNREACHABLE\x10\b\x12\x11\n" +
 	"\rTYPE_DEADLOCK\x10\t\x12\x19\n" +
 	"\x15TYPE_TASK_START_DELAY\x10\n" +
-	"B\xfa\x01\n" +
+	"\x12\x0e\n" +
+	"\n" +
+	"TYPE_QUEUE\x10\vB\xfa\x01\n" +
 	"\x1bcom.slipway.orchestrator.v1B\fServiceProtoP\x01ZOgithub.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1;orchestratorv1\xa2\x02\x03SOX\xaa\x02\x17Slipway.Orchestrator.V1\xca\x02\x17Slipway\\Orchestrator\\V1\xe2\x02#Slipway\\Orchestrator\\V1\\GPBMetadata\xea\x02\x19Slipway::Orchestrator::V1b\x06proto3"
 
 var (
@@ -998,43 +1200,49 @@ func file_slipway_orchestrator_v1_service_proto_rawDescGZIP() []byte {
 	return file_slipway_orchestrator_v1_service_proto_rawDescData
 }
 
-var file_slipway_orchestrator_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_slipway_orchestrator_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_slipway_orchestrator_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_slipway_orchestrator_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_slipway_orchestrator_v1_service_proto_goTypes = []any{
 	(Service_State)(0),                // 0: slipway.orchestrator.v1.Service.State
-	(LoadBalancer_Algorithm)(0),       // 1: slipway.orchestrator.v1.LoadBalancer.Algorithm
-	(LoadBalancer_ProtocolVersion)(0), // 2: slipway.orchestrator.v1.LoadBalancer.ProtocolVersion
-	(Condition_Type)(0),               // 3: slipway.orchestrator.v1.Condition.Type
-	(*Service)(nil),                   // 4: slipway.orchestrator.v1.Service
-	(*LoadBalancer)(nil),              // 5: slipway.orchestrator.v1.LoadBalancer
-	(*TaskSet)(nil),                   // 6: slipway.orchestrator.v1.TaskSet
-	(*ServiceRevision)(nil),           // 7: slipway.orchestrator.v1.ServiceRevision
-	(*Condition)(nil),                 // 8: slipway.orchestrator.v1.Condition
-	(*DeploymentConfiguration)(nil),   // 9: slipway.orchestrator.v1.DeploymentConfiguration
-	(*durationpb.Duration)(nil),       // 10: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),     // 11: google.protobuf.Timestamp
+	(DeploymentConcurrency_Mode)(0),   // 1: slipway.orchestrator.v1.DeploymentConcurrency.Mode
+	(LoadBalancer_Algorithm)(0),       // 2: slipway.orchestrator.v1.LoadBalancer.Algorithm
+	(LoadBalancer_ProtocolVersion)(0), // 3: slipway.orchestrator.v1.LoadBalancer.ProtocolVersion
+	(Condition_Type)(0),               // 4: slipway.orchestrator.v1.Condition.Type
+	(*Service)(nil),                   // 5: slipway.orchestrator.v1.Service
+	(*DeploymentConcurrency)(nil),     // 6: slipway.orchestrator.v1.DeploymentConcurrency
+	(*LoadBalancer)(nil),              // 7: slipway.orchestrator.v1.LoadBalancer
+	(*TaskSet)(nil),                   // 8: slipway.orchestrator.v1.TaskSet
+	(*ServiceRevision)(nil),           // 9: slipway.orchestrator.v1.ServiceRevision
+	(*Condition)(nil),                 // 10: slipway.orchestrator.v1.Condition
+	(*DeploymentConfiguration)(nil),   // 11: slipway.orchestrator.v1.DeploymentConfiguration
+	(*durationpb.Duration)(nil),       // 12: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 13: google.protobuf.Timestamp
 }
 var file_slipway_orchestrator_v1_service_proto_depIdxs = []int32{
-	9,  // 0: slipway.orchestrator.v1.Service.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
-	5,  // 1: slipway.orchestrator.v1.Service.load_balancer:type_name -> slipway.orchestrator.v1.LoadBalancer
-	10, // 2: slipway.orchestrator.v1.Service.health_check_grace_period:type_name -> google.protobuf.Duration
+	11, // 0: slipway.orchestrator.v1.Service.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
+	7,  // 1: slipway.orchestrator.v1.Service.load_balancer:type_name -> slipway.orchestrator.v1.LoadBalancer
+	12, // 2: slipway.orchestrator.v1.Service.health_check_grace_period:type_name -> google.protobuf.Duration
 	0,  // 3: slipway.orchestrator.v1.Service.state:type_name -> slipway.orchestrator.v1.Service.State
-	6,  // 4: slipway.orchestrator.v1.Service.task_sets:type_name -> slipway.orchestrator.v1.TaskSet
-	11, // 5: slipway.orchestrator.v1.Service.create_time:type_name -> google.protobuf.Timestamp
-	11, // 6: slipway.orchestrator.v1.Service.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 7: slipway.orchestrator.v1.Service.conditions:type_name -> slipway.orchestrator.v1.Condition
-	1,  // 8: slipway.orchestrator.v1.LoadBalancer.algorithm:type_name -> slipway.orchestrator.v1.LoadBalancer.Algorithm
-	2,  // 9: slipway.orchestrator.v1.LoadBalancer.protocol_version:type_name -> slipway.orchestrator.v1.LoadBalancer.ProtocolVersion
-	10, // 10: slipway.orchestrator.v1.LoadBalancer.deregistration_delay:type_name -> google.protobuf.Duration
-	11, // 11: slipway.orchestrator.v1.ServiceRevision.create_time:type_name -> google.protobuf.Timestamp
-	3,  // 12: slipway.orchestrator.v1.Condition.type:type_name -> slipway.orchestrator.v1.Condition.Type
-	11, // 13: slipway.orchestrator.v1.Condition.since_time:type_name -> google.protobuf.Timestamp
-	11, // 14: slipway.orchestrator.v1.Condition.until_time:type_name -> google.protobuf.Timestamp
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	8,  // 4: slipway.orchestrator.v1.Service.task_sets:type_name -> slipway.orchestrator.v1.TaskSet
+	13, // 5: slipway.orchestrator.v1.Service.create_time:type_name -> google.protobuf.Timestamp
+	13, // 6: slipway.orchestrator.v1.Service.update_time:type_name -> google.protobuf.Timestamp
+	10, // 7: slipway.orchestrator.v1.Service.conditions:type_name -> slipway.orchestrator.v1.Condition
+	6,  // 8: slipway.orchestrator.v1.Service.deployment_concurrency:type_name -> slipway.orchestrator.v1.DeploymentConcurrency
+	1,  // 9: slipway.orchestrator.v1.DeploymentConcurrency.mode:type_name -> slipway.orchestrator.v1.DeploymentConcurrency.Mode
+	2,  // 10: slipway.orchestrator.v1.LoadBalancer.algorithm:type_name -> slipway.orchestrator.v1.LoadBalancer.Algorithm
+	3,  // 11: slipway.orchestrator.v1.LoadBalancer.protocol_version:type_name -> slipway.orchestrator.v1.LoadBalancer.ProtocolVersion
+	12, // 12: slipway.orchestrator.v1.LoadBalancer.deregistration_delay:type_name -> google.protobuf.Duration
+	12, // 13: slipway.orchestrator.v1.LoadBalancer.slow_start:type_name -> google.protobuf.Duration
+	12, // 14: slipway.orchestrator.v1.LoadBalancer.stickiness:type_name -> google.protobuf.Duration
+	13, // 15: slipway.orchestrator.v1.ServiceRevision.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 16: slipway.orchestrator.v1.Condition.type:type_name -> slipway.orchestrator.v1.Condition.Type
+	13, // 17: slipway.orchestrator.v1.Condition.since_time:type_name -> google.protobuf.Timestamp
+	13, // 18: slipway.orchestrator.v1.Condition.until_time:type_name -> google.protobuf.Timestamp
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_slipway_orchestrator_v1_service_proto_init() }
@@ -1043,13 +1251,14 @@ func file_slipway_orchestrator_v1_service_proto_init() {
 		return
 	}
 	file_slipway_orchestrator_v1_deployment_configuration_proto_init()
+	file_slipway_orchestrator_v1_service_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_slipway_orchestrator_v1_service_proto_rawDesc), len(file_slipway_orchestrator_v1_service_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   5,
+			NumEnums:      5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

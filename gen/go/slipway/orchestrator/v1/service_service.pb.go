@@ -140,7 +140,8 @@ type UpdateServiceRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The service with the new values; cluster and name say which. A set etag must be the current one.
 	Service *Service `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
-	// The fields to change: task_definition, desired_count, deployment_configuration, health_check_grace_period. Empty
+	// The fields to change: task_definition, desired_count, deployment_configuration, health_check_grace_period,
+	// deployment_concurrency. Empty
 	// means every field that is set. Other fields cannot be changed: delete and create the service.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Deploy even when nothing changed.
