@@ -25,7 +25,8 @@ func newStop(c *cli) *cobra.Command {
 		Use:   "stop DEPLOYMENT|SERVICE",
 		Short: "Stop the deployment at work: roll back, or leave all as it is",
 		Long: `Stop the deployment at work. It is rolled back to the old revision; with --abort traffic and tasks are left
-as they are. The command follows it to its end: 0 if it ended as asked.`,
+as they are. A deployment that waits for its turn is taken out of the queue. The command follows it to its end: 0 if it
+ended as asked.`,
 		Example: `  slipway stop web
   slipway stop d-7 --abort --reason "drill"`,
 		Args: exactly("DEPLOYMENT|SERVICE"),
@@ -90,7 +91,8 @@ func (c *cli) stop(ctx context.Context, a *api, d *orchestratorpb.Deployment, f 
 		return c.show(r, func() error { return c.told(r.GetDeployment()) })
 	}
 	return c.follow(ctx, a, r.GetDeployment(), following{succeeded: func(d *orchestratorpb.Deployment) bool {
-		return d.GetState() == wanted
+		withdrawn := d.GetStartTime() == nil && d.GetState() == orchestratorpb.Deployment_STATE_STOPPED
+		return withdrawn || d.GetState() == wanted
 	}})
 }
 

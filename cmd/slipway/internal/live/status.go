@@ -75,6 +75,9 @@ func (p page) service(v StatusView) []line {
 		second += dot + "revision " + words.Clean(r) + " serves"
 	}
 	out := []line{first, text(second), text(words.Strategy(s.GetDeploymentConfiguration()))}
+	if queue := s.GetQueuedDeployments(); len(queue) > 0 {
+		out = append(out, text("waiting for their turn: "+words.Clean(strings.Join(queue, ", "))))
+	}
 	if lb := s.GetLoadBalancer(); lb != nil {
 		listeners := "production " + words.Clean(lb.GetProductionListener())
 		if lb.GetTestListener() != "" {

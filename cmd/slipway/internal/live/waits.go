@@ -1,6 +1,7 @@
 package live
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ func (p page) hooks() []line {
 			name = "pause " + words.Clean(h.GetHookId())
 		}
 		l := line{}.add("  "+mark+" ", st).add(name, plain).add("  "+words.Enum(h.GetLifecycleStage()), dim).add("  "+words.Enum(h.GetStatus()), st)
+		if h.GetQuorum() > 1 {
+			l = l.add(fmt.Sprintf("  %d of %d people", len(h.GetApprovers()), h.GetQuorum()), dim)
+		}
 		if reason := words.Clean(h.GetReason()); reason != "" {
 			l = l.add("  "+reason, plain)
 		}

@@ -95,6 +95,9 @@ func Outcome(d *orchestratorpb.Deployment, now time.Time) string {
 	if by := d.GetSupersededBy(); by != "" {
 		parts = append(parts, "superseded by "+Clean(by))
 	}
+	if by := d.GetRollbackDeployment(); by != "" {
+		parts = append(parts, "rolled back by deployment "+Clean(by))
+	}
 	if len(parts) == 0 {
 		return text
 	}

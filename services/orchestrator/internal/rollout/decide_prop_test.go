@@ -164,8 +164,10 @@ func drawConfig(t *rapid.T, name string) Config {
 		c.Steps = CompleteSteps([]TrafficStep{{Share: 100, BakeTime: time.Second}, {Share: 500, BakeTime: time.Second, Pause: rapid.Bool().Draw(t, "pause")}})
 	}
 	if rapid.Bool().Draw(t, "match weight") {
-		(Options{MatchTrafficWeight: true, ReadyWait: c.ReadyWait, KeepSource: c.KeepSource, TerminationWait: c.TerminationWait, AutoRollback: c.AutoRollback,
-			StopOnReadyTimeout: c.ReadyWait > 0}).Apply(&c)
+		(Options{
+			MatchTrafficWeight: true, ReadyWait: c.ReadyWait, KeepSource: c.KeepSource, TerminationWait: c.TerminationWait, AutoRollback: c.AutoRollback,
+			StopOnReadyTimeout: c.ReadyWait > 0,
+		}).Apply(&c)
 	}
 	if rapid.Bool().Draw(t, "hooks") {
 		c.Hooks = []Hook{{

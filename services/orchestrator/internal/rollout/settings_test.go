@@ -220,8 +220,11 @@ func TestInitialAlarmPolicies(t *testing.T) {
 		again  bool // the alarm leaves ALARM and enters it again
 		want   DeploymentState
 	}{
-		{WaitForInitialAlarm, false, ""}, {IgnoreInitialAlarm, false, Successful}, {IgnoreInitialAlarm, true, Successful},
-		{WatchInitialAlarm, false, Successful}, {WatchInitialAlarm, true, RollbackSuccessful},
+		{WaitForInitialAlarm, false, ""},
+		{IgnoreInitialAlarm, false, Successful},
+		{IgnoreInitialAlarm, true, Successful},
+		{WatchInitialAlarm, false, Successful},
+		{WatchInitialAlarm, true, RollbackSuccessful},
 	} {
 		set := config(Canary, func(c *Config) {
 			c.Alarms = Alarms{Names: []string{"alarm"}, Enable: true, Rollback: true}
