@@ -148,7 +148,8 @@ func (v *services) UpdateService(ctx context.Context, req *orchestratorpb.Update
 		if err := v.s.Store.ServiceSpecSet(ctx, tx, key.Cluster, key.Name, a.Spec); err != nil {
 			return rollout.Decision{}, err
 		}
-		return rollout.UpdateService(a.State, update, v.s.Now())
+		made, err := rollout.UpdateService(a.State, update, v.s.Now())
+		return made, ofService(problemOf(err))
 	}
 	return command(ctx, v.s, "UpdateService", req, key, decide, func(a store.Aggregate, made rollout.Decision) *orchestratorpb.UpdateServiceResponse {
 		resp := &orchestratorpb.UpdateServiceResponse{Service: v.s.servicePB(a)}
@@ -161,7 +162,7 @@ func (v *services) UpdateService(ctx context.Context, req *orchestratorpb.Update
 
 // updateMask is the fields to change: those named, or those set.
 func updateMask(req *orchestratorpb.UpdateServiceRequest) ([]string, error) {
-	allowed := []string{"task_definition", "desired_count", "deployment_configuration", "health_check_grace_period", "deployment_concurrency"}
+	allowed := []string{"task_definition", "desired_count", "deployment_configuration", "health_check_grace_period", "deployment_concurrency", "load_balancer"}
 	if paths := req.GetUpdateMask().GetPaths(); len(paths) > 0 {
 		for _, path := range paths {
 			if !slices.Contains(allowed, path) {
@@ -213,6 +214,11 @@ func (v *services) updateOf(
 	user.TaskDefinition = spec.TaskDefinition
 	u := rollout.Update{
 		DesiredCount: &spec.DesiredCount, Config: &spec.Config, HealthCheckGracePeriod: &spec.HealthCheckGracePeriod, Concurrency: &spec.Concurrency,
+	}
+	if slices.Contains(mask, "load_balancer") {
+		if u.LoadBalancer = spec.LoadBalancer; u.LoadBalancer == nil {
+			u.LoadBalancer = &rollout.LoadBalancer{} // which the core refuses where there is one
+		}
 	}
 	if req.GetForceNewDeployment() || spec.TaskDefinition != a.State.Service.Spec.TaskDefinition {
 		u.Deploy = &rollout.DeployRequest{

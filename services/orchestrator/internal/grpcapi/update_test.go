@@ -120,7 +120,7 @@ func TestOtherFieldsCannotBeUpdated(t *testing.T) {
 	for _, path := range paths {
 		allowed := false
 		for _, f := range updatableFields {
-			allowed = allowed || f == path
+			allowed = allowed || f == path || path == "load_balancer"
 		}
 		if allowed {
 			continue
@@ -130,6 +130,38 @@ func TestOtherFieldsCannotBeUpdated(t *testing.T) {
 		})
 		names(t, path, err, "update_mask", path)
 	}
+	if after := e.dump(); after != before {
+		t.Errorf("refused updates changed\n%s\nto\n%s", before, after)
+	}
+}
+
+// How a load balancer treats its targets can be changed, where it leads cannot.
+func TestALoadBalancersAttributesCanBeUpdated(t *testing.T) {
+	t.Parallel()
+	e := serve(t)
+	e.create(e.web())
+	e.finish("web")
+	update := func(change func(*orchestratorpb.LoadBalancer)) error {
+		lb := e.get("web").GetLoadBalancer()
+		change(lb)
+		_, err := e.Services.UpdateService(e.ctx(), &orchestratorpb.UpdateServiceRequest{Service: &orchestratorpb.Service{Name: "web", LoadBalancer: lb}})
+		return err
+	}
+	if err := update(func(lb *orchestratorpb.LoadBalancer) {
+		lb.Algorithm, lb.DeregistrationDelay = orchestratorpb.LoadBalancer_ALGORITHM_ROUND_ROBIN, seconds(7)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got, core := e.get("web").GetLoadBalancer(), e.state("web").Service.Spec.LoadBalancer; got.GetDeregistrationDelay().AsDuration() != core.DeregistrationDelay ||
+		core.Algorithm != "round_robin" {
+		t.Errorf("shown %v, the core has %+v", got, core)
+	}
+	before := e.dump()
+	names(t, "another listener", update(func(lb *orchestratorpb.LoadBalancer) { lb.ProductionListener = "127.0.0.1:9" }), "service.load_balancer", "listeners")
+	_, err := e.Services.UpdateService(e.ctx(), &orchestratorpb.UpdateServiceRequest{
+		Service: &orchestratorpb.Service{Name: "web"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"load_balancer"}},
+	})
+	names(t, "none", err, "service.load_balancer", "cannot be changed")
 	if after := e.dump(); after != before {
 		t.Errorf("refused updates changed\n%s\nto\n%s", before, after)
 	}

@@ -26,6 +26,7 @@ type Update struct {
 	DesiredCount           *int
 	Config                 *Config
 	Concurrency            *Concurrency
+	LoadBalancer           *LoadBalancer // with the same target groups, listeners and container
 	HealthCheckGracePeriod *time.Duration
 	Deploy                 *DeployRequest
 }
@@ -39,6 +40,13 @@ func UpdateService(s State, u Update, now time.Time) (Decision, error) {
 	spec := &r.Service.Spec
 	if u.Config != nil {
 		spec.Config = *u.Config
+	}
+	if lb := u.LoadBalancer; lb != nil {
+		if !spec.LoadBalancer.leadsWhere(lb) {
+			const rule = "its target groups, listeners and container cannot be changed: delete and create the service"
+			return Decision{}, Invalid([]Violation{{"load_balancer", rule}})
+		}
+		spec.LoadBalancer = lb
 	}
 	if u.Concurrency != nil {
 		spec.Concurrency = *u.Concurrency
@@ -81,4 +89,11 @@ func newCommand(s State, now time.Time) *run {
 		r.conditions = r.Deployment.Conditions
 	}
 	return r
+}
+
+// leadsWhere reports whether both lead from the same listeners to the same place.
+func (lb *LoadBalancer) leadsWhere(other *LoadBalancer) bool {
+	return lb != nil && lb.TargetGroup == other.TargetGroup && lb.AlternateTargetGroup == other.AlternateTargetGroup &&
+		lb.ContainerName == other.ContainerName && lb.ContainerPort == other.ContainerPort &&
+		lb.ProductionListener == other.ProductionListener && lb.TestListener == other.TestListener
 }

@@ -141,8 +141,8 @@ type UpdateServiceRequest struct {
 	// The service with the new values; cluster and name say which. A set etag must be the current one.
 	Service *Service `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
 	// The fields to change: task_definition, desired_count, deployment_configuration, health_check_grace_period,
-	// deployment_concurrency. Empty
-	// means every field that is set. Other fields cannot be changed: delete and create the service.
+	// deployment_concurrency, load_balancer (with the same target groups, listeners and container). Empty means every field
+	// that is set. Other fields cannot be changed: delete and create the service.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Deploy even when nothing changed.
 	ForceNewDeployment bool `protobuf:"varint,4,opt,name=force_new_deployment,json=forceNewDeployment,proto3" json:"force_new_deployment,omitempty"`
