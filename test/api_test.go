@@ -66,7 +66,7 @@ func TestRefusedRequestsNameTheFieldAndTheRule(t *testing.T) {
 		{"a percent of two decimals", "service.deployment_configuration.canary_configuration.canary_percent", func(s *orchestratorpb.Service) {
 			s.DeploymentConfiguration = &orchestratorpb.DeploymentConfiguration{
 				Strategy:            orchestratorpb.DeploymentConfiguration_STRATEGY_CANARY,
-				CanaryConfiguration: &orchestratorpb.CanaryConfiguration{CanaryPercent: 0.15},
+				CanaryConfiguration: &orchestratorpb.CanaryConfiguration{CanaryPercent: new(0.15)},
 			}
 		}},
 		{"blue/green with one target group", "service.load_balancer.alternate_target_group", func(s *orchestratorpb.Service) {

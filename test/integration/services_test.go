@@ -59,11 +59,11 @@ func strategies() map[string]*orchestratorpb.DeploymentConfiguration {
 		},
 		"canary": {
 			Strategy:            orchestratorpb.DeploymentConfiguration_STRATEGY_CANARY,
-			CanaryConfiguration: &orchestratorpb.CanaryConfiguration{CanaryPercent: 10, CanaryBakeTime: pause},
+			CanaryConfiguration: &orchestratorpb.CanaryConfiguration{CanaryPercent: new(10.0), CanaryBakeTime: pause},
 		},
 		"linear": {
 			Strategy:            orchestratorpb.DeploymentConfiguration_STRATEGY_LINEAR,
-			LinearConfiguration: &orchestratorpb.LinearConfiguration{StepPercent: 50, StepBakeTime: pause},
+			LinearConfiguration: &orchestratorpb.LinearConfiguration{StepPercent: new(50.0), StepBakeTime: pause},
 		},
 	}
 }

@@ -34,15 +34,23 @@ func StrategyName(c *orchestratorpb.DeploymentConfiguration) string {
 	return Enum(orchestratorpb.DeploymentConfiguration_STRATEGY_ROLLING)
 }
 
+// given is a percent, or the default when there is none.
+func given(percent *float64, otherwise float64) float64 {
+	if percent == nil {
+		return otherwise
+	}
+	return *percent
+}
+
 // steps is the way that production traffic goes.
 func steps(c *orchestratorpb.DeploymentConfiguration) string {
 	switch {
 	case c.GetLinearConfiguration() != nil:
 		l := c.GetLinearConfiguration()
-		return Percent(l.GetStepPercent()) + pauses(l.GetStepBakeTime(), "every ")
+		return Percent(given(l.StepPercent, 10)) + pauses(l.GetStepBakeTime(), "every ")
 	case c.GetCanaryConfiguration() != nil:
 		l := c.GetCanaryConfiguration()
-		return Percent(l.GetCanaryPercent()) + pauses(l.GetCanaryBakeTime(), "") + ", 100 %"
+		return Percent(given(l.CanaryPercent, 5)) + pauses(l.GetCanaryBakeTime(), "") + ", 100 %"
 	}
 	var list []string
 	for _, s := range c.GetStepsConfiguration().GetSteps() {

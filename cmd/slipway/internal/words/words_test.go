@@ -78,11 +78,11 @@ func TestStrategiesFitOneLine(t *testing.T) {
 		"BLUE_GREEN, bake time 1m": {Strategy: orchestratorpb.DeploymentConfiguration_STRATEGY_BLUE_GREEN, BakeTime: minute},
 		"CANARY 2.5 % (1m), 100 %": {
 			Strategy:            orchestratorpb.DeploymentConfiguration_STRATEGY_CANARY,
-			CanaryConfiguration: &orchestratorpb.CanaryConfiguration{CanaryPercent: 2.5, CanaryBakeTime: minute},
+			CanaryConfiguration: &orchestratorpb.CanaryConfiguration{CanaryPercent: new(2.5), CanaryBakeTime: minute},
 		},
 		"LINEAR CodeDeployDefault.ECSLinear10PercentEvery1Minutes 10 % (every 1m)": {
 			Strategy: orchestratorpb.DeploymentConfiguration_STRATEGY_LINEAR, DeploymentConfigName: "CodeDeployDefault.ECSLinear10PercentEvery1Minutes",
-			LinearConfiguration: &orchestratorpb.LinearConfiguration{StepPercent: 10, StepBakeTime: minute},
+			LinearConfiguration: &orchestratorpb.LinearConfiguration{StepPercent: new(10.0), StepBakeTime: minute},
 		},
 		"STEPS 10 % (1m), 50 % (pause), 100 %": {
 			Strategy: orchestratorpb.DeploymentConfiguration_STRATEGY_STEPS,

@@ -25,12 +25,12 @@ func steps(c *config, steps ...*orchestratorpb.TrafficStep) {
 
 func linear(c *config, percent float64, bake *durationpb.Duration) {
 	c.Strategy = orchestratorpb.DeploymentConfiguration_STRATEGY_LINEAR
-	c.LinearConfiguration = &orchestratorpb.LinearConfiguration{StepPercent: percent, StepBakeTime: bake}
+	c.LinearConfiguration = &orchestratorpb.LinearConfiguration{StepPercent: &percent, StepBakeTime: bake}
 }
 
 func canary(c *config, percent float64, bake *durationpb.Duration) {
 	c.Strategy = orchestratorpb.DeploymentConfiguration_STRATEGY_CANARY
-	c.CanaryConfiguration = &orchestratorpb.CanaryConfiguration{CanaryPercent: percent, CanaryBakeTime: bake}
+	c.CanaryConfiguration = &orchestratorpb.CanaryConfiguration{CanaryPercent: &percent, CanaryBakeTime: bake}
 }
 
 const preScaleUp = orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_PRE_SCALE_UP
@@ -40,11 +40,11 @@ func shiftRules() []rule[*config] {
 	return []rule[*config]{
 		{"linear_configuration", "LINEAR alone", func(c *config) {
 			blueGreen(c)
-			c.LinearConfiguration = &orchestratorpb.LinearConfiguration{StepPercent: 10}
+			c.LinearConfiguration = &orchestratorpb.LinearConfiguration{StepPercent: new(10.0)}
 		}},
 		{"canary_configuration", "CANARY alone", func(c *config) {
 			blueGreen(c)
-			c.CanaryConfiguration = &orchestratorpb.CanaryConfiguration{CanaryPercent: 10}
+			c.CanaryConfiguration = &orchestratorpb.CanaryConfiguration{CanaryPercent: new(10.0)}
 		}},
 		{"steps_configuration", "STEPS alone", func(c *config) {
 			steps(c, &orchestratorpb.TrafficStep{Percent: 10})

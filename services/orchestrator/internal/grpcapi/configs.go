@@ -139,14 +139,15 @@ func namedConfigProblem(broken []rollout.Violation) error {
 func namedConfigPB(c rollout.NamedConfig) *orchestratorpb.DeploymentConfig {
 	pb := &orchestratorpb.DeploymentConfig{Name: c.Name, Strategy: strategyPB(c.Strategy)}
 	first := c.Steps[0]
+	share := rollout.Percent(first.Share)
 	switch c.Strategy {
 	case rollout.Canary:
 		pb.CanaryConfiguration = &orchestratorpb.CanaryConfiguration{
-			CanaryPercent:  rollout.Percent(first.Share),
+			CanaryPercent:  &share,
 			CanaryBakeTime: durationpb.New(first.BakeTime),
 		}
 	case rollout.Linear:
-		pb.LinearConfiguration = &orchestratorpb.LinearConfiguration{StepPercent: rollout.Percent(first.Share), StepBakeTime: durationpb.New(first.BakeTime)}
+		pb.LinearConfiguration = &orchestratorpb.LinearConfiguration{StepPercent: &share, StepBakeTime: durationpb.New(first.BakeTime)}
 	}
 	return pb
 }
@@ -159,13 +160,14 @@ func shiftOf(strategy orchestratorpb.DeploymentConfiguration_Strategy, linear *o
 		shift.Strategy = rollout.Strategy(strings.TrimPrefix(strategy.String(), "STRATEGY_"))
 	}
 	if linear != nil {
-		shift.Linear = &rollout.ShiftStep{Percent: linear.GetStepPercent(), BakeTime: optional(linear.GetStepBakeTime())}
+		shift.Linear = &rollout.ShiftStep{Percent: linear.StepPercent, BakeTime: optional(linear.GetStepBakeTime())}
 	}
 	if canary != nil {
-		shift.Canary = &rollout.ShiftStep{Percent: canary.GetCanaryPercent(), BakeTime: optional(canary.GetCanaryBakeTime())}
+		shift.Canary = &rollout.ShiftStep{Percent: canary.CanaryPercent, BakeTime: optional(canary.GetCanaryBakeTime())}
 	}
 	for _, step := range steps.GetSteps() {
-		shift.Steps = append(shift.Steps, rollout.ShiftStep{Percent: step.GetPercent(), BakeTime: optional(step.GetBakeTime()), Pause: step.GetPause()})
+		percent := step.GetPercent()
+		shift.Steps = append(shift.Steps, rollout.ShiftStep{Percent: &percent, BakeTime: optional(step.GetBakeTime()), Pause: step.GetPause()})
 	}
 	return shift
 }

@@ -20,10 +20,10 @@ const (
 // predefined is CodeDeploy's five configurations for ECS.
 func predefined() []*orchestratorpb.DeploymentConfig {
 	linear := func(minutes float64) *orchestratorpb.LinearConfiguration {
-		return &orchestratorpb.LinearConfiguration{StepPercent: 10, StepBakeTime: seconds(60 * minutes)}
+		return &orchestratorpb.LinearConfiguration{StepPercent: new(10.0), StepBakeTime: seconds(60 * minutes)}
 	}
 	canary := func(minutes float64) *orchestratorpb.CanaryConfiguration {
-		return &orchestratorpb.CanaryConfiguration{CanaryPercent: 10, CanaryBakeTime: seconds(60 * minutes)}
+		return &orchestratorpb.CanaryConfiguration{CanaryPercent: new(10.0), CanaryBakeTime: seconds(60 * minutes)}
 	}
 	return []*orchestratorpb.DeploymentConfig{
 		{Name: "CodeDeployDefault.ECSAllAtOnce", Strategy: asBlueGreen},
@@ -76,9 +76,9 @@ func TestACustomConfigurationIsKeptAndUsed(t *testing.T) {
 	e := serve(t)
 	custom := []*orchestratorpb.DeploymentConfig{
 		{Name: "all-at-once", Strategy: asBlueGreen},
-		{Name: "canary-1", Strategy: asCanary, CanaryConfiguration: &orchestratorpb.CanaryConfiguration{CanaryPercent: 1.5, CanaryBakeTime: seconds(90)}},
+		{Name: "canary-1", Strategy: asCanary, CanaryConfiguration: &orchestratorpb.CanaryConfiguration{CanaryPercent: new(1.5), CanaryBakeTime: seconds(90)}},
 		{Name: "canary-default", Strategy: asCanary},
-		{Name: "linear-40", Strategy: asLinear, LinearConfiguration: &orchestratorpb.LinearConfiguration{StepPercent: 40, StepBakeTime: seconds(0)}},
+		{Name: "linear-40", Strategy: asLinear, LinearConfiguration: &orchestratorpb.LinearConfiguration{StepPercent: new(40.0), StepBakeTime: seconds(0)}},
 		{Name: "steps", Strategy: asSteps, StepsConfiguration: &orchestratorpb.StepsConfiguration{Steps: []*orchestratorpb.TrafficStep{
 			{Percent: 0.1, BakeTime: seconds(1), Pause: true}, {Percent: 60},
 		}}},

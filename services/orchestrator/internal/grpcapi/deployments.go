@@ -70,9 +70,15 @@ func (d *deployments) CreateDeployment(ctx context.Context, req *orchestratorpb.
 }
 
 func (d *deployments) PlanDeployment(ctx context.Context, req *orchestratorpb.PlanDeploymentRequest) (*orchestratorpb.PlanDeploymentResponse, error) {
+	if req.GetService() == "" {
+		return d.planImagined(ctx, req)
+	}
 	a, err := d.s.Store.ServiceGet(ctx, orDefault(req.GetCluster()), req.GetService())
 	if err != nil {
 		return nil, err
+	}
+	if req.DesiredCount != nil {
+		a.State.Service.Spec.DesiredCount = int(req.GetDesiredCount())
 	}
 	request, err := requestOf(ctx, d.s.Store, req, a.State.Service)
 	if err != nil {
@@ -96,10 +102,33 @@ func (d *deployments) PlanDeployment(ctx context.Context, req *orchestratorpb.Pl
 	return resp, nil
 }
 
+// planImagined plans for a service that does not exist.
+func (d *deployments) planImagined(ctx context.Context, req *orchestratorpb.PlanDeploymentRequest) (*orchestratorpb.PlanDeploymentResponse, error) {
+	if req.DesiredCount == nil {
+		return nil, problem.Invalid("desired_count", "is needed without a service")
+	}
+	if req.GetTaskDefinition() != "" {
+		return nil, problem.Invalid("task_definition", "goes with a service; a plan without one is for any")
+	}
+	config, err := configOf(ctx, d.s.Store, req.GetDeploymentConfiguration())
+	if err != nil {
+		return nil, err
+	}
+	now := d.s.Now()
+	state, err := rollout.Imagined(config, int(req.GetDesiredCount()), now)
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	resp := planPB(rollout.MakePlan(state, now))
+	resp.DeploymentConfiguration = configPB(state.Deployment.Config)
+	return resp, nil
+}
+
 func planPB(p rollout.Plan) *orchestratorpb.PlanDeploymentResponse {
 	pb := &orchestratorpb.PlanDeploymentResponse{
 		PeakTasks: int32(p.PeakTasks), MinimumHealthyTasks: int32(p.LowerBound), MaximumTasks: int32(p.UpperBound),
 		FailureThreshold: int32(p.FailureThreshold), RollbackServiceRevision: p.RollbackRevision, Warnings: p.Warnings,
+		Deadlock: p.Deadlock, MayStopFirst: int32(p.MayStop), MayStartFirst: int32(p.MayStart), EarlySuccessRequired: int32(p.Required),
 	}
 	if !p.Endless {
 		pb.Duration = durationpb.New(p.Duration)

@@ -25,9 +25,9 @@ type Shift struct {
 	Steps    []ShiftStep
 }
 
-// ShiftStep is a share of traffic as a user writes it. A nil bake time means the default.
+// ShiftStep is a share of traffic as a user writes it. What is nil means the default.
 type ShiftStep struct {
-	Percent  float64
+	Percent  *float64
 	BakeTime *time.Duration
 	Pause    bool
 }
@@ -92,10 +92,14 @@ func (v *violations) step(percentField, bakeField string, s *ShiftStep, share, l
 		bake = *s.BakeTime
 		v.duration(bakeField, bake, 0, maxBakeTime)
 	}
-	if s.Percent == 0 && share > 0 {
+	if s.Percent == nil && share > 0 {
 		return share, bake
 	}
-	got, ok := ParsePercent(s.Percent)
+	wish := 0.0
+	if s.Percent != nil {
+		wish = *s.Percent
+	}
+	got, ok := ParsePercent(wish)
 	if !ok || got < least || got > FullShare {
 		v.add(percentField, "must be a multiple of 0.1 from %s to 100", percent(least))
 	}

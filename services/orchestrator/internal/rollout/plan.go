@@ -11,9 +11,13 @@ type Plan struct {
 	Duration         time.Duration
 	Endless          bool // a pause, or the envelope, keeps it from ending by itself
 	PeakTasks        int
-	LowerBound       int // rolling
-	UpperBound       int // rolling
-	FailureThreshold int // 0 when failures are not looked at
+	LowerBound       int  // rolling
+	UpperBound       int  // rolling
+	MayStop          int  // rolling: old tasks, before new ones start
+	MayStart         int  // rolling: new tasks, before old ones stop
+	Deadlock         bool // rolling: the bounds allow neither a start nor a stop
+	Required         int  // rolling: healthy tasks for early success
+	FailureThreshold int  // 0 when failures are not looked at
 	RollbackRevision string
 	Warnings         []string
 }
@@ -34,10 +38,17 @@ const planLimit = 100_000 // decisions; a plan that needs more is endless
 // MakePlan runs the deployment that the command began.
 func MakePlan(s State, begin time.Time) Plan {
 	p := Plan{}
+	s = s.clone()
 	d := s.Deployment
+	d.Config.Timeout = 0 // what stands still is told as such
 	desired := s.Service.Spec.DesiredCount
-	if d.Config.Strategy == Rolling {
-		p.LowerBound, p.UpperBound = Envelope(desired, d.Config.MinimumHealthyPercent, d.Config.MaximumPercent)
+	if c := d.Config; c.Strategy == Rolling {
+		p.LowerBound, p.UpperBound = Envelope(desired, c.MinimumHealthyPercent, c.MaximumPercent)
+		p.MayStop, p.MayStart = desired-p.LowerBound, p.UpperBound-desired
+		p.Deadlock = desired > 0 && p.MayStop == 0 && p.MayStart == 0
+		if c.EarlySuccess.Enable {
+			p.Required = max(c.EarlySuccess.Required(desired), min(1, desired))
+		}
 	}
 	if limit, on := (&run{State: s}).failureLimit(); on {
 		p.FailureThreshold = limit
@@ -66,6 +77,41 @@ func MakePlan(s State, begin time.Time) Plan {
 		}
 	}
 	return p.endless(s, now.Sub(begin))
+}
+
+// Imagined is a service that does not exist, with an old revision in full, and the deployment of a new one begun.
+func Imagined(config Config, desired int, begin time.Time) (State, error) {
+	spec := Spec{TaskDefinition: "old:1", DesiredCount: desired, Config: DefaultConfig(), LoadBalancer: &LoadBalancer{
+		TargetGroup: "blue", AlternateTargetGroup: "green", ProductionListener: "production", TestListener: "test",
+		Algorithm: leastOutstandingRequests, DeregistrationDelay: defaultDeregistrationDelay,
+	}}
+	s := NewService(nil, DefaultCluster, "imagined", spec)
+	for _, req := range []DeployRequest{
+		{ID: "old", TaskDefinition: "old:1", Config: DefaultConfig()},
+		{ID: "new", TaskDefinition: "new:1", Config: config},
+	} {
+		decision, err := Deploy(s, req, begin)
+		if err != nil || req.ID == "new" {
+			return decision.Next, err
+		}
+		s = completed(decision.Next, begin)
+	}
+	return s, nil
+}
+
+// completed runs the deployment at work to its end in the ideal world.
+func completed(s State, now time.Time) State {
+	for range planLimit {
+		decision := Decide(s, ideal(s, desire(s)), now)
+		s = decision.Next
+		if d := s.Deployment; d == nil || d.State.Terminal() {
+			s.Deployment = nil
+			if !decision.Changed {
+				return s
+			}
+		}
+	}
+	return s
 }
 
 func (p *Plan) paused(s State) bool {

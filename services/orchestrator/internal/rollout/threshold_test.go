@@ -123,14 +123,14 @@ func TestPredefinedConfigs(t *testing.T) {
 
 func TestPercentsAreMultiplesOfATenth(t *testing.T) {
 	t.Parallel()
-	for value, valid := range map[float64]bool{0.1: true, 0.15: false, 5: true, 33.3: true, 33.33: false, 100: true, 100.1: false, 0: true} {
-		_, _, broken := Shift{Strategy: Canary, Canary: &ShiftStep{Percent: value}}.Resolve()
+	for value, valid := range map[float64]bool{0.1: true, 0.15: false, 5: true, 33.3: true, 33.33: false, 100: true, 100.1: false, 0: false} {
+		_, _, broken := Shift{Strategy: Canary, Canary: &ShiftStep{Percent: &value}}.Resolve()
 		if (len(broken) == 0) != valid {
 			t.Errorf("canary %v %%: %v", value, broken)
 		}
 	}
-	for value, valid := range map[float64]bool{2.9: false, 3: true, 3.05: false, 50: true, 100: true} {
-		_, _, broken := Shift{Strategy: Linear, Linear: &ShiftStep{Percent: value}}.Resolve()
+	for value, valid := range map[float64]bool{0: false, 2.9: false, 3: true, 3.05: false, 50: true, 100: true} {
+		_, _, broken := Shift{Strategy: Linear, Linear: &ShiftStep{Percent: &value}}.Resolve()
 		if (len(broken) == 0) != valid {
 			t.Errorf("linear %v %%: %v", value, broken)
 		}

@@ -1384,7 +1384,7 @@ func (x *DeploymentAlarms) GetUnreadableAlarmTimeout() *durationpb.Duration {
 type LinearConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Percent of each step, a multiple of 0.1 in 3.0 to 100.0. Default 10.
-	StepPercent float64 `protobuf:"fixed64,1,opt,name=step_percent,json=stepPercent,proto3" json:"step_percent,omitempty"`
+	StepPercent *float64 `protobuf:"fixed64,1,opt,name=step_percent,json=stepPercent,proto3,oneof" json:"step_percent,omitempty"`
 	// How long each step but the last bakes, 0 to 24 h. Default 6 min.
 	StepBakeTime  *durationpb.Duration `protobuf:"bytes,2,opt,name=step_bake_time,json=stepBakeTime,proto3" json:"step_bake_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1422,8 +1422,8 @@ func (*LinearConfiguration) Descriptor() ([]byte, []int) {
 }
 
 func (x *LinearConfiguration) GetStepPercent() float64 {
-	if x != nil {
-		return x.StepPercent
+	if x != nil && x.StepPercent != nil {
+		return *x.StepPercent
 	}
 	return 0
 }
@@ -1439,7 +1439,7 @@ func (x *LinearConfiguration) GetStepBakeTime() *durationpb.Duration {
 type CanaryConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Percent of the first step, a multiple of 0.1 in 0.1 to 100.0. Default 5.
-	CanaryPercent float64 `protobuf:"fixed64,1,opt,name=canary_percent,json=canaryPercent,proto3" json:"canary_percent,omitempty"`
+	CanaryPercent *float64 `protobuf:"fixed64,1,opt,name=canary_percent,json=canaryPercent,proto3,oneof" json:"canary_percent,omitempty"`
 	// How long the first step bakes, 0 to 24 h. Default 10 min.
 	CanaryBakeTime *durationpb.Duration `protobuf:"bytes,2,opt,name=canary_bake_time,json=canaryBakeTime,proto3" json:"canary_bake_time,omitempty"`
 	unknownFields  protoimpl.UnknownFields
@@ -1477,8 +1477,8 @@ func (*CanaryConfiguration) Descriptor() ([]byte, []int) {
 }
 
 func (x *CanaryConfiguration) GetCanaryPercent() float64 {
-	if x != nil {
-		return x.CanaryPercent
+	if x != nil && x.CanaryPercent != nil {
+		return *x.CanaryPercent
 	}
 	return 0
 }
@@ -1919,13 +1919,15 @@ const file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc = "" +
 	"#UNREADABLE_ALARM_POLICY_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cUNREADABLE_ALARM_POLICY_WAIT\x10\x01\x12 \n" +
 	"\x1cUNREADABLE_ALARM_POLICY_STOP\x10\x02\x12$\n" +
-	" UNREADABLE_ALARM_POLICY_CONTINUE\x10\x03\"\x92\x01\n" +
-	"\x13LinearConfiguration\x12:\n" +
-	"\fstep_percent\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\vstepPercent\x12?\n" +
-	"\x0estep_bake_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\fstepBakeTime\"\x9a\x01\n" +
-	"\x13CanaryConfiguration\x12>\n" +
-	"\x0ecanary_percent\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\rcanaryPercent\x12C\n" +
-	"\x10canary_bake_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x0ecanaryBakeTime\"\\\n" +
+	" UNREADABLE_ALARM_POLICY_CONTINUE\x10\x03\"\xa8\x01\n" +
+	"\x13LinearConfiguration\x12?\n" +
+	"\fstep_percent\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\vstepPercent\x88\x01\x01\x12?\n" +
+	"\x0estep_bake_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\fstepBakeTimeB\x0f\n" +
+	"\r_step_percent\"\xb2\x01\n" +
+	"\x13CanaryConfiguration\x12C\n" +
+	"\x0ecanary_percent\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rcanaryPercent\x88\x01\x01\x12C\n" +
+	"\x10canary_bake_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x0ecanaryBakeTimeB\x11\n" +
+	"\x0f_canary_percent\"\\\n" +
 	"\x12StepsConfiguration\x12F\n" +
 	"\x05steps\x18\x01 \x03(\v2$.slipway.orchestrator.v1.TrafficStepB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05steps\"\xec\x01\n" +
@@ -2078,6 +2080,8 @@ func file_slipway_orchestrator_v1_deployment_configuration_proto_init() {
 	file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[0].OneofWrappers = []any{}
 	file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[1].OneofWrappers = []any{}
 	file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[5].OneofWrappers = []any{}
+	file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[8].OneofWrappers = []any{}
+	file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[9].OneofWrappers = []any{}
 	file_slipway_orchestrator_v1_deployment_configuration_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

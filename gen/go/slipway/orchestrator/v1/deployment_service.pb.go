@@ -183,19 +183,22 @@ func (ContinueDeploymentRequest_Action) EnumDescriptor() ([]byte, []int) {
 	return file_slipway_orchestrator_v1_deployment_service_proto_rawDescGZIP(), []int{12, 0}
 }
 
-// PlanDeploymentRequest is a deployment to plan; the fields are those of CreateDeploymentRequest.
+// PlanDeploymentRequest is a deployment to plan; the fields are those of CreateDeploymentRequest. Without a service it plans for
+// one that does not exist, with a load balancer and an old revision in full: so a configuration can be tried.
 type PlanDeploymentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The cluster. Default "default".
 	Cluster string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	// The service's name.
+	// The service's name; empty for one that does not exist.
 	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
 	// "family:revision", or "family" for the latest; empty for what the service has.
 	TaskDefinition string `protobuf:"bytes,3,opt,name=task_definition,json=taskDefinition,proto3" json:"task_definition,omitempty"`
 	// How it goes; absent for what the service has.
 	DeploymentConfiguration *DeploymentConfiguration `protobuf:"bytes,4,opt,name=deployment_configuration,json=deploymentConfiguration,proto3" json:"deployment_configuration,omitempty"`
-	unknownFields           protoimpl.UnknownFields
-	sizeCache               protoimpl.SizeCache
+	// How many tasks the service has, 0 to 10000; absent for what it has. Needed without a service.
+	DesiredCount  *int32 `protobuf:"varint,5,opt,name=desired_count,json=desiredCount,proto3,oneof" json:"desired_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanDeploymentRequest) Reset() {
@@ -256,6 +259,13 @@ func (x *PlanDeploymentRequest) GetDeploymentConfiguration() *DeploymentConfigur
 	return nil
 }
 
+func (x *PlanDeploymentRequest) GetDesiredCount() int32 {
+	if x != nil && x.DesiredCount != nil {
+		return *x.DesiredCount
+	}
+	return 0
+}
+
 // PlanDeploymentResponse is what would happen in an ideal world: tasks and hooks are ready at once, alarms stay OK.
 type PlanDeploymentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -277,8 +287,16 @@ type PlanDeploymentResponse struct {
 	Warnings []string `protobuf:"bytes,8,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// The configuration it would run by, with names resolved and defaults filled in.
 	DeploymentConfiguration *DeploymentConfiguration `protobuf:"bytes,9,opt,name=deployment_configuration,json=deploymentConfiguration,proto3" json:"deployment_configuration,omitempty"`
-	unknownFields           protoimpl.UnknownFields
-	sizeCache               protoimpl.SizeCache
+	// Rolling: how many old tasks may stop before new ones start.
+	MayStopFirst int32 `protobuf:"varint,10,opt,name=may_stop_first,json=mayStopFirst,proto3" json:"may_stop_first,omitempty"`
+	// Rolling: how many new tasks may start before old ones stop.
+	MayStartFirst int32 `protobuf:"varint,11,opt,name=may_start_first,json=mayStartFirst,proto3" json:"may_start_first,omitempty"`
+	// Rolling: the envelope allows neither, so the deployment would not move.
+	Deadlock bool `protobuf:"varint,12,opt,name=deadlock,proto3" json:"deadlock,omitempty"`
+	// Rolling: how many tasks must be healthy for early success; 0 without the criteria.
+	EarlySuccessRequired int32 `protobuf:"varint,13,opt,name=early_success_required,json=earlySuccessRequired,proto3" json:"early_success_required,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *PlanDeploymentResponse) Reset() {
@@ -372,6 +390,34 @@ func (x *PlanDeploymentResponse) GetDeploymentConfiguration() *DeploymentConfigu
 		return x.DeploymentConfiguration
 	}
 	return nil
+}
+
+func (x *PlanDeploymentResponse) GetMayStopFirst() int32 {
+	if x != nil {
+		return x.MayStopFirst
+	}
+	return 0
+}
+
+func (x *PlanDeploymentResponse) GetMayStartFirst() int32 {
+	if x != nil {
+		return x.MayStartFirst
+	}
+	return 0
+}
+
+func (x *PlanDeploymentResponse) GetDeadlock() bool {
+	if x != nil {
+		return x.Deadlock
+	}
+	return false
+}
+
+func (x *PlanDeploymentResponse) GetEarlySuccessRequired() int32 {
+	if x != nil {
+		return x.EarlySuccessRequired
+	}
+	return 0
 }
 
 // CreateDeploymentRequest is a new deployment.
@@ -1228,12 +1274,15 @@ var File_slipway_orchestrator_v1_deployment_service_proto protoreflect.FileDescr
 
 const file_slipway_orchestrator_v1_deployment_service_proto_rawDesc = "" +
 	"\n" +
-	"0slipway/orchestrator/v1/deployment_service.proto\x12\x17slipway.orchestrator.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(slipway/orchestrator/v1/deployment.proto\x1a6slipway/orchestrator/v1/deployment_configuration.proto\x1a#slipway/orchestrator/v1/event.proto\"\xea\x01\n" +
+	"0slipway/orchestrator/v1/deployment_service.proto\x12\x17slipway.orchestrator.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(slipway/orchestrator/v1/deployment.proto\x1a6slipway/orchestrator/v1/deployment_configuration.proto\x1a#slipway/orchestrator/v1/event.proto\"\xa9\x02\n" +
 	"\x15PlanDeploymentRequest\x12\x18\n" +
-	"\acluster\x18\x01 \x01(\tR\acluster\x12!\n" +
-	"\aservice\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aservice\x12'\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12'\n" +
 	"\x0ftask_definition\x18\x03 \x01(\tR\x0etaskDefinition\x12k\n" +
-	"\x18deployment_configuration\x18\x04 \x01(\v20.slipway.orchestrator.v1.DeploymentConfigurationR\x17deploymentConfiguration\"\xe7\x06\n" +
+	"\x18deployment_configuration\x18\x04 \x01(\v20.slipway.orchestrator.v1.DeploymentConfigurationR\x17deploymentConfiguration\x124\n" +
+	"\rdesired_count\x18\x05 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00H\x00R\fdesiredCount\x88\x01\x01B\x10\n" +
+	"\x0e_desired_count\"\x87\b\n" +
 	"\x16PlanDeploymentResponse\x12J\n" +
 	"\x05steps\x18\x01 \x03(\v24.slipway.orchestrator.v1.PlanDeploymentResponse.StepR\x05steps\x125\n" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x1d\n" +
@@ -1244,7 +1293,12 @@ const file_slipway_orchestrator_v1_deployment_service_proto_rawDesc = "" +
 	"\x11failure_threshold\x18\x06 \x01(\x05R\x10failureThreshold\x12:\n" +
 	"\x19rollback_service_revision\x18\a \x01(\tR\x17rollbackServiceRevision\x12\x1a\n" +
 	"\bwarnings\x18\b \x03(\tR\bwarnings\x12k\n" +
-	"\x18deployment_configuration\x18\t \x01(\v20.slipway.orchestrator.v1.DeploymentConfigurationR\x17deploymentConfiguration\x1a\xdf\x02\n" +
+	"\x18deployment_configuration\x18\t \x01(\v20.slipway.orchestrator.v1.DeploymentConfigurationR\x17deploymentConfiguration\x12$\n" +
+	"\x0emay_stop_first\x18\n" +
+	" \x01(\x05R\fmayStopFirst\x12&\n" +
+	"\x0fmay_start_first\x18\v \x01(\x05R\rmayStartFirst\x12\x1a\n" +
+	"\bdeadlock\x18\f \x01(\bR\bdeadlock\x124\n" +
+	"\x16early_success_required\x18\r \x01(\x05R\x14earlySuccessRequired\x1a\xdf\x02\n" +
 	"\x04Step\x121\n" +
 	"\x06offset\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06offset\x12P\n" +
 	"\x0flifecycle_stage\x18\x02 \x01(\x0e2'.slipway.orchestrator.v1.LifecycleStageR\x0elifecycleStage\x12 \n" +
@@ -1435,6 +1489,7 @@ func file_slipway_orchestrator_v1_deployment_service_proto_init() {
 	file_slipway_orchestrator_v1_deployment_proto_init()
 	file_slipway_orchestrator_v1_deployment_configuration_proto_init()
 	file_slipway_orchestrator_v1_event_proto_init()
+	file_slipway_orchestrator_v1_deployment_service_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
