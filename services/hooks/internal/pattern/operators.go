@@ -1,0 +1,116 @@
+package pattern
+
+import (
+	"slices"
+	"strings"
+)
+
+// The operators of a match expression. exactly is a synonym of a plain string that the service takes.
+const (
+	opPrefix     = "prefix"
+	opSuffix     = "suffix"
+	opIgnoreCase = "equals-ignore-case"
+	opWildcard   = "wildcard"
+	opAnything   = "anything-but"
+	opNumeric    = "numeric"
+	opCIDR       = "cidr"
+	opExists     = "exists"
+	opExactly    = "exactly"
+)
+
+func isOperator(name string) bool {
+	return slices.Contains([]string{opPrefix, opSuffix, opIgnoreCase, opWildcard, opAnything, opNumeric, opCIDR, opExists, opExactly}, name)
+}
+
+// compileTests reads a leaf's array.
+func compileTests(items []*value) ([]test, error) {
+	if len(items) == 0 {
+		return nil, invalid("Empty arrays are not allowed")
+	}
+	var tests []test
+	for _, item := range items {
+		t, err := compileTest(item)
+		if err != nil {
+			return nil, err
+		}
+		tests = append(tests, t)
+	}
+	return tests, nil
+}
+
+func compileTest(v *value) (test, error) {
+	switch v.kind {
+	case text:
+		return is(v.text), nil
+	case number:
+		return isNumber(v.text), nil
+	case boolean, null:
+		return isLiteral(v.kind, v.text), nil
+	case object:
+		return compileExpression(v)
+	default:
+		return test{}, invalid("Match value must be String, number, true, false, or null")
+	}
+}
+
+// compileExpression reads a match expression, an object with one key.
+func compileExpression(o *value) (test, error) {
+	if len(o.members) == 0 {
+		return test{}, invalid("Match expression name not found")
+	}
+	m := o.members[0]
+	compile, known := map[string]func(*value) (test, error){
+		opPrefix:     affix(opPrefix, strings.HasPrefix, hasPrefixFold),
+		opSuffix:     affix(opSuffix, strings.HasSuffix, hasSuffixFold),
+		opIgnoreCase: ignoreCase,
+		opWildcard:   wildcard,
+		opAnything:   anythingBut,
+		opNumeric:    numeric,
+		opCIDR:       cidr,
+		opExists:     exists,
+		opExactly:    exactly,
+	}[m.name]
+	if !known {
+		return test{}, invalid("Unrecognized match type %s", m.name)
+	}
+	t, err := compile(m.value)
+	if err == nil && len(o.members) > 1 {
+		err = invalid("Only one key allowed in match expression")
+	}
+	return t, err
+}
+
+// affix is prefix or suffix: a string, or {"equals-ignore-case": string}.
+func affix(op string, has, hasFold func(s, affix string) bool) func(*value) (test, error) {
+	return func(v *value) (test, error) {
+		compare := has
+		if v.kind == object && len(v.members) == 1 && v.members[0].name == opIgnoreCase {
+			v, compare = v.members[0].value, hasFold
+		}
+		if v.kind != text {
+			return test{}, invalid("%s match pattern must be a string", op)
+		}
+		return ofString(func(s string) bool { return compare(s, v.text) }), nil
+	}
+}
+
+func ignoreCase(v *value) (test, error) {
+	if v.kind != text {
+		return test{}, invalid("%s match pattern must be a string", opIgnoreCase)
+	}
+	return ofString(func(s string) bool { return strings.EqualFold(s, v.text) }), nil
+}
+
+func exactly(v *value) (test, error) {
+	if v.kind != text {
+		return test{}, invalid("exact match pattern must be a string")
+	}
+	return is(v.text), nil
+}
+
+func exists(v *value) (test, error) {
+	if v.kind != boolean {
+		return test{}, invalid("exists match pattern must be either true or false.")
+	}
+	return test{present: v.text == "true", absent: v.text == "false"}, nil
+}
