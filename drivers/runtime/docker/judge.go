@@ -131,26 +131,19 @@ func engineTime(text string) time.Time {
 	return at.UTC()
 }
 
-// health is the task's by its essential containers' own checks (ECS): UNHEALTHY if any is, else UNKNOWN if any is, else HEALTHY.
+// health is the task's by its containers' own checks.
 func health(containers []runtime.Container, found []seen) runtime.Health {
-	checked, unknown := false, false
+	checked := make([]runtime.CheckedContainer, len(found))
 	for i, s := range found {
-		if !containers[i].Essential || containers[i].HealthCheck == nil {
-			continue
-		}
-		checked = true
-		switch status := statusOf(s); status {
+		checked[i] = runtime.CheckedContainer{Essential: containers[i].Essential, HasCheck: containers[i].HealthCheck != nil, Health: runtime.Unknown}
+		switch statusOf(s) {
 		case container.Unhealthy:
-			return runtime.Unhealthy
+			checked[i].Health = runtime.Unhealthy
 		case container.Healthy:
-		default:
-			unknown = true
+			checked[i].Health = runtime.Healthy
 		}
 	}
-	if !checked || unknown {
-		return runtime.Unknown
-	}
-	return runtime.Healthy
+	return runtime.TaskHealth(checked)
 }
 
 func statusOf(s seen) container.HealthStatus {

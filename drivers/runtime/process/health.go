@@ -49,21 +49,3 @@ func withCheckDefaults(check runtime.HealthCheck) runtime.HealthCheck {
 	}
 	return check
 }
-
-// aggregate is a task's health over its essential containers that define a check (ECS).
-func aggregate(containers []runtime.Health) runtime.Health {
-	result := runtime.Healthy
-	for _, health := range containers {
-		switch health {
-		case runtime.Unhealthy:
-			return runtime.Unhealthy
-		case runtime.Healthy:
-		default:
-			result = runtime.Unknown
-		}
-	}
-	if len(containers) == 0 {
-		return runtime.Unknown
-	}
-	return result
-}

@@ -7,33 +7,6 @@ import (
 	"github.com/slipway-deploy/slipway/drivers/runtime"
 )
 
-func TestTheHealthOfATaskIsThatOfItsCheckedContainers(t *testing.T) {
-	const h, u, x = runtime.Healthy, runtime.Unhealthy, runtime.Unknown
-	// The rows of the ECS documentation, then the borders.
-	for _, row := range []struct {
-		containers []runtime.Health
-		want       runtime.Health
-	}{
-		{[]runtime.Health{u, x}, u},
-		{[]runtime.Health{u, h}, u},
-		{[]runtime.Health{h, x}, x},
-		{[]runtime.Health{h, h}, h},
-		{[]runtime.Health{u, x, x}, u},
-		{[]runtime.Health{u, x, h}, u},
-		{[]runtime.Health{u, h, h}, u},
-		{[]runtime.Health{h, x, h}, x},
-		{[]runtime.Health{h, x, x}, x},
-		{[]runtime.Health{h, h, h}, h},
-		{[]runtime.Health{x, h, u}, u},
-		{[]runtime.Health{h}, h},
-		{nil, x},
-	} {
-		if got := aggregate(row.containers); got != row.want {
-			t.Errorf("%v: got %s, want %s", row.containers, got, row.want)
-		}
-	}
-}
-
 func TestAHealthCheckIsJudgedAsInECS(t *testing.T) {
 	type result struct {
 		began  time.Duration

@@ -105,13 +105,11 @@ func (r *taskRecord) task() runtime.Task {
 }
 
 func (r *taskRecord) health() runtime.Health {
-	var checked []runtime.Health
-	for _, c := range r.Containers {
-		if c.Spec.Essential && c.Spec.HealthCheck != nil {
-			checked = append(checked, c.Health)
-		}
+	containers := make([]runtime.CheckedContainer, len(r.Containers))
+	for i, c := range r.Containers {
+		containers[i] = runtime.CheckedContainer{Essential: c.Spec.Essential, HasCheck: c.Spec.HealthCheck != nil, Health: c.Health}
 	}
-	return aggregate(checked)
+	return runtime.TaskHealth(containers)
 }
 
 func (r *taskRecord) anyRunning() bool {

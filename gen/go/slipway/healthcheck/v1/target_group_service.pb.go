@@ -22,6 +22,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Health is ECS's HealthStatus.
+type Health int32
+
+const (
+	// As UNKNOWN.
+	Health_HEALTH_UNSPECIFIED Health = 0
+	// Being evaluated, or no check is defined.
+	Health_HEALTH_UNKNOWN Health = 1
+	// Passes its check.
+	Health_HEALTH_HEALTHY Health = 2
+	// Fails its check.
+	Health_HEALTH_UNHEALTHY Health = 3
+)
+
+// Enum value maps for Health.
+var (
+	Health_name = map[int32]string{
+		0: "HEALTH_UNSPECIFIED",
+		1: "HEALTH_UNKNOWN",
+		2: "HEALTH_HEALTHY",
+		3: "HEALTH_UNHEALTHY",
+	}
+	Health_value = map[string]int32{
+		"HEALTH_UNSPECIFIED": 0,
+		"HEALTH_UNKNOWN":     1,
+		"HEALTH_HEALTHY":     2,
+		"HEALTH_UNHEALTHY":   3,
+	}
+)
+
+func (x Health) Enum() *Health {
+	p := new(Health)
+	*p = x
+	return p
+}
+
+func (x Health) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Health) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[0].Descriptor()
+}
+
+func (Health) Type() protoreflect.EnumType {
+	return &file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[0]
+}
+
+func (x Health) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Health.Descriptor instead.
+func (Health) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_healthcheck_v1_target_group_service_proto_rawDescGZIP(), []int{0}
+}
+
 // Status is AWS Cloud Map's CustomHealthStatus.
 type SetCustomHealthRequest_Status int32
 
@@ -59,11 +116,11 @@ func (x SetCustomHealthRequest_Status) String() string {
 }
 
 func (SetCustomHealthRequest_Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[0].Descriptor()
+	return file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[1].Descriptor()
 }
 
 func (SetCustomHealthRequest_Status) Type() protoreflect.EnumType {
-	return &file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[0]
+	return &file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[1]
 }
 
 func (x SetCustomHealthRequest_Status) Number() protoreflect.EnumNumber {
@@ -1222,6 +1279,162 @@ func (x *SetCustomHealthResponse) GetTarget() *TargetHealth {
 	return nil
 }
 
+// TestTaskHealthRequest is the containers of an imagined task.
+type TestTaskHealthRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The containers.
+	Containers    []*TestTaskHealthRequest_Container `protobuf:"bytes,1,rep,name=containers,proto3" json:"containers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestTaskHealthRequest) Reset() {
+	*x = TestTaskHealthRequest{}
+	mi := &file_slipway_healthcheck_v1_target_group_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestTaskHealthRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestTaskHealthRequest) ProtoMessage() {}
+
+func (x *TestTaskHealthRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_healthcheck_v1_target_group_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestTaskHealthRequest.ProtoReflect.Descriptor instead.
+func (*TestTaskHealthRequest) Descriptor() ([]byte, []int) {
+	return file_slipway_healthcheck_v1_target_group_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *TestTaskHealthRequest) GetContainers() []*TestTaskHealthRequest_Container {
+	if x != nil {
+		return x.Containers
+	}
+	return nil
+}
+
+// TestTaskHealthResponse is the task's health.
+type TestTaskHealthResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The health.
+	Health        Health `protobuf:"varint,1,opt,name=health,proto3,enum=slipway.healthcheck.v1.Health" json:"health,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestTaskHealthResponse) Reset() {
+	*x = TestTaskHealthResponse{}
+	mi := &file_slipway_healthcheck_v1_target_group_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestTaskHealthResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestTaskHealthResponse) ProtoMessage() {}
+
+func (x *TestTaskHealthResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_healthcheck_v1_target_group_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestTaskHealthResponse.ProtoReflect.Descriptor instead.
+func (*TestTaskHealthResponse) Descriptor() ([]byte, []int) {
+	return file_slipway_healthcheck_v1_target_group_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *TestTaskHealthResponse) GetHealth() Health {
+	if x != nil {
+		return x.Health
+	}
+	return Health_HEALTH_UNSPECIFIED
+}
+
+// Container is one of its containers.
+type TestTaskHealthRequest_Container struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the task stops when it stops. Default true. Others do not count.
+	Essential *bool `protobuf:"varint,1,opt,name=essential,proto3,oneof" json:"essential,omitempty"`
+	// Whether it defines a health check. Others do not count.
+	HasHealthCheck bool `protobuf:"varint,2,opt,name=has_health_check,json=hasHealthCheck,proto3" json:"has_health_check,omitempty"`
+	// Its health by that check.
+	Health        Health `protobuf:"varint,3,opt,name=health,proto3,enum=slipway.healthcheck.v1.Health" json:"health,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestTaskHealthRequest_Container) Reset() {
+	*x = TestTaskHealthRequest_Container{}
+	mi := &file_slipway_healthcheck_v1_target_group_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestTaskHealthRequest_Container) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestTaskHealthRequest_Container) ProtoMessage() {}
+
+func (x *TestTaskHealthRequest_Container) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_healthcheck_v1_target_group_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestTaskHealthRequest_Container.ProtoReflect.Descriptor instead.
+func (*TestTaskHealthRequest_Container) Descriptor() ([]byte, []int) {
+	return file_slipway_healthcheck_v1_target_group_service_proto_rawDescGZIP(), []int{21, 0}
+}
+
+func (x *TestTaskHealthRequest_Container) GetEssential() bool {
+	if x != nil && x.Essential != nil {
+		return *x.Essential
+	}
+	return false
+}
+
+func (x *TestTaskHealthRequest_Container) GetHasHealthCheck() bool {
+	if x != nil {
+		return x.HasHealthCheck
+	}
+	return false
+}
+
+func (x *TestTaskHealthRequest_Container) GetHealth() Health {
+	if x != nil {
+		return x.Health
+	}
+	return Health_HEALTH_UNSPECIFIED
+}
+
 var File_slipway_healthcheck_v1_target_group_service_proto protoreflect.FileDescriptor
 
 const file_slipway_healthcheck_v1_target_group_service_proto_rawDesc = "" +
@@ -1308,7 +1521,25 @@ const file_slipway_healthcheck_v1_target_group_service_proto_rawDesc = "" +
 	"\x0eSTATUS_HEALTHY\x10\x01\x12\x14\n" +
 	"\x10STATUS_UNHEALTHY\x10\x02\"W\n" +
 	"\x17SetCustomHealthResponse\x12<\n" +
-	"\x06target\x18\x01 \x01(\v2$.slipway.healthcheck.v1.TargetHealthR\x06target2\xe0\t\n" +
+	"\x06target\x18\x01 \x01(\v2$.slipway.healthcheck.v1.TargetHealthR\x06target\"\xa5\x02\n" +
+	"\x15TestTaskHealthRequest\x12a\n" +
+	"\n" +
+	"containers\x18\x01 \x03(\v27.slipway.healthcheck.v1.TestTaskHealthRequest.ContainerB\b\xbaH\x05\x92\x01\x02\x10dR\n" +
+	"containers\x1a\xa8\x01\n" +
+	"\tContainer\x12!\n" +
+	"\tessential\x18\x01 \x01(\bH\x00R\tessential\x88\x01\x01\x12(\n" +
+	"\x10has_health_check\x18\x02 \x01(\bR\x0ehasHealthCheck\x12@\n" +
+	"\x06health\x18\x03 \x01(\x0e2\x1e.slipway.healthcheck.v1.HealthB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06healthB\f\n" +
+	"\n" +
+	"_essential\"P\n" +
+	"\x16TestTaskHealthResponse\x126\n" +
+	"\x06health\x18\x01 \x01(\x0e2\x1e.slipway.healthcheck.v1.HealthR\x06health*^\n" +
+	"\x06Health\x12\x16\n" +
+	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eHEALTH_UNKNOWN\x10\x01\x12\x12\n" +
+	"\x0eHEALTH_HEALTHY\x10\x02\x12\x14\n" +
+	"\x10HEALTH_UNHEALTHY\x10\x032\xd6\n" +
+	"\n" +
 	"\x12TargetGroupService\x12x\n" +
 	"\x11CreateTargetGroup\x120.slipway.healthcheck.v1.CreateTargetGroupRequest\x1a1.slipway.healthcheck.v1.CreateTargetGroupResponse\x12x\n" +
 	"\x11ModifyTargetGroup\x120.slipway.healthcheck.v1.ModifyTargetGroupRequest\x1a1.slipway.healthcheck.v1.ModifyTargetGroupResponse\x12t\n" +
@@ -1319,7 +1550,8 @@ const file_slipway_healthcheck_v1_target_group_service_proto_rawDesc = "" +
 	"\x11DeregisterTargets\x120.slipway.healthcheck.v1.DeregisterTargetsRequest\x1a1.slipway.healthcheck.v1.DeregisterTargetsResponse\x12\x86\x01\n" +
 	"\x14DescribeTargetHealth\x123.slipway.healthcheck.v1.DescribeTargetHealthRequest\x1a4.slipway.healthcheck.v1.DescribeTargetHealthResponse\"\x03\x90\x02\x01\x12\x7f\n" +
 	"\x11WatchTargetHealth\x120.slipway.healthcheck.v1.WatchTargetHealthRequest\x1a1.slipway.healthcheck.v1.WatchTargetHealthResponse\"\x03\x90\x02\x010\x01\x12r\n" +
-	"\x0fSetCustomHealth\x12..slipway.healthcheck.v1.SetCustomHealthRequest\x1a/.slipway.healthcheck.v1.SetCustomHealthResponseB\xfe\x01\n" +
+	"\x0fSetCustomHealth\x12..slipway.healthcheck.v1.SetCustomHealthRequest\x1a/.slipway.healthcheck.v1.SetCustomHealthResponse\x12t\n" +
+	"\x0eTestTaskHealth\x12-.slipway.healthcheck.v1.TestTaskHealthRequest\x1a..slipway.healthcheck.v1.TestTaskHealthResponse\"\x03\x90\x02\x01B\xfe\x01\n" +
 	"\x1acom.slipway.healthcheck.v1B\x17TargetGroupServiceProtoP\x01ZMgithub.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1;healthcheckv1\xa2\x02\x03SHX\xaa\x02\x16Slipway.Healthcheck.V1\xca\x02\x16Slipway\\Healthcheck\\V1\xe2\x02\"Slipway\\Healthcheck\\V1\\GPBMetadata\xea\x02\x18Slipway::Healthcheck::V1b\x06proto3"
 
 var (
@@ -1334,73 +1566,82 @@ func file_slipway_healthcheck_v1_target_group_service_proto_rawDescGZIP() []byte
 	return file_slipway_healthcheck_v1_target_group_service_proto_rawDescData
 }
 
-var file_slipway_healthcheck_v1_target_group_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_slipway_healthcheck_v1_target_group_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_slipway_healthcheck_v1_target_group_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_slipway_healthcheck_v1_target_group_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_slipway_healthcheck_v1_target_group_service_proto_goTypes = []any{
-	(SetCustomHealthRequest_Status)(0),   // 0: slipway.healthcheck.v1.SetCustomHealthRequest.Status
-	(*CreateTargetGroupRequest)(nil),     // 1: slipway.healthcheck.v1.CreateTargetGroupRequest
-	(*CreateTargetGroupResponse)(nil),    // 2: slipway.healthcheck.v1.CreateTargetGroupResponse
-	(*ModifyTargetGroupRequest)(nil),     // 3: slipway.healthcheck.v1.ModifyTargetGroupRequest
-	(*ModifyTargetGroupResponse)(nil),    // 4: slipway.healthcheck.v1.ModifyTargetGroupResponse
-	(*GetTargetGroupRequest)(nil),        // 5: slipway.healthcheck.v1.GetTargetGroupRequest
-	(*GetTargetGroupResponse)(nil),       // 6: slipway.healthcheck.v1.GetTargetGroupResponse
-	(*ListTargetGroupsRequest)(nil),      // 7: slipway.healthcheck.v1.ListTargetGroupsRequest
-	(*ListTargetGroupsResponse)(nil),     // 8: slipway.healthcheck.v1.ListTargetGroupsResponse
-	(*DeleteTargetGroupRequest)(nil),     // 9: slipway.healthcheck.v1.DeleteTargetGroupRequest
-	(*DeleteTargetGroupResponse)(nil),    // 10: slipway.healthcheck.v1.DeleteTargetGroupResponse
-	(*RegisterTargetsRequest)(nil),       // 11: slipway.healthcheck.v1.RegisterTargetsRequest
-	(*RegisterTargetsResponse)(nil),      // 12: slipway.healthcheck.v1.RegisterTargetsResponse
-	(*DeregisterTargetsRequest)(nil),     // 13: slipway.healthcheck.v1.DeregisterTargetsRequest
-	(*DeregisterTargetsResponse)(nil),    // 14: slipway.healthcheck.v1.DeregisterTargetsResponse
-	(*DescribeTargetHealthRequest)(nil),  // 15: slipway.healthcheck.v1.DescribeTargetHealthRequest
-	(*DescribeTargetHealthResponse)(nil), // 16: slipway.healthcheck.v1.DescribeTargetHealthResponse
-	(*WatchTargetHealthRequest)(nil),     // 17: slipway.healthcheck.v1.WatchTargetHealthRequest
-	(*WatchTargetHealthResponse)(nil),    // 18: slipway.healthcheck.v1.WatchTargetHealthResponse
-	(*TargetRef)(nil),                    // 19: slipway.healthcheck.v1.TargetRef
-	(*SetCustomHealthRequest)(nil),       // 20: slipway.healthcheck.v1.SetCustomHealthRequest
-	(*SetCustomHealthResponse)(nil),      // 21: slipway.healthcheck.v1.SetCustomHealthResponse
-	(*TargetGroup)(nil),                  // 22: slipway.healthcheck.v1.TargetGroup
-	(*Target)(nil),                       // 23: slipway.healthcheck.v1.Target
-	(*TargetHealth)(nil),                 // 24: slipway.healthcheck.v1.TargetHealth
+	(Health)(0),                             // 0: slipway.healthcheck.v1.Health
+	(SetCustomHealthRequest_Status)(0),      // 1: slipway.healthcheck.v1.SetCustomHealthRequest.Status
+	(*CreateTargetGroupRequest)(nil),        // 2: slipway.healthcheck.v1.CreateTargetGroupRequest
+	(*CreateTargetGroupResponse)(nil),       // 3: slipway.healthcheck.v1.CreateTargetGroupResponse
+	(*ModifyTargetGroupRequest)(nil),        // 4: slipway.healthcheck.v1.ModifyTargetGroupRequest
+	(*ModifyTargetGroupResponse)(nil),       // 5: slipway.healthcheck.v1.ModifyTargetGroupResponse
+	(*GetTargetGroupRequest)(nil),           // 6: slipway.healthcheck.v1.GetTargetGroupRequest
+	(*GetTargetGroupResponse)(nil),          // 7: slipway.healthcheck.v1.GetTargetGroupResponse
+	(*ListTargetGroupsRequest)(nil),         // 8: slipway.healthcheck.v1.ListTargetGroupsRequest
+	(*ListTargetGroupsResponse)(nil),        // 9: slipway.healthcheck.v1.ListTargetGroupsResponse
+	(*DeleteTargetGroupRequest)(nil),        // 10: slipway.healthcheck.v1.DeleteTargetGroupRequest
+	(*DeleteTargetGroupResponse)(nil),       // 11: slipway.healthcheck.v1.DeleteTargetGroupResponse
+	(*RegisterTargetsRequest)(nil),          // 12: slipway.healthcheck.v1.RegisterTargetsRequest
+	(*RegisterTargetsResponse)(nil),         // 13: slipway.healthcheck.v1.RegisterTargetsResponse
+	(*DeregisterTargetsRequest)(nil),        // 14: slipway.healthcheck.v1.DeregisterTargetsRequest
+	(*DeregisterTargetsResponse)(nil),       // 15: slipway.healthcheck.v1.DeregisterTargetsResponse
+	(*DescribeTargetHealthRequest)(nil),     // 16: slipway.healthcheck.v1.DescribeTargetHealthRequest
+	(*DescribeTargetHealthResponse)(nil),    // 17: slipway.healthcheck.v1.DescribeTargetHealthResponse
+	(*WatchTargetHealthRequest)(nil),        // 18: slipway.healthcheck.v1.WatchTargetHealthRequest
+	(*WatchTargetHealthResponse)(nil),       // 19: slipway.healthcheck.v1.WatchTargetHealthResponse
+	(*TargetRef)(nil),                       // 20: slipway.healthcheck.v1.TargetRef
+	(*SetCustomHealthRequest)(nil),          // 21: slipway.healthcheck.v1.SetCustomHealthRequest
+	(*SetCustomHealthResponse)(nil),         // 22: slipway.healthcheck.v1.SetCustomHealthResponse
+	(*TestTaskHealthRequest)(nil),           // 23: slipway.healthcheck.v1.TestTaskHealthRequest
+	(*TestTaskHealthResponse)(nil),          // 24: slipway.healthcheck.v1.TestTaskHealthResponse
+	(*TestTaskHealthRequest_Container)(nil), // 25: slipway.healthcheck.v1.TestTaskHealthRequest.Container
+	(*TargetGroup)(nil),                     // 26: slipway.healthcheck.v1.TargetGroup
+	(*Target)(nil),                          // 27: slipway.healthcheck.v1.Target
+	(*TargetHealth)(nil),                    // 28: slipway.healthcheck.v1.TargetHealth
 }
 var file_slipway_healthcheck_v1_target_group_service_proto_depIdxs = []int32{
-	22, // 0: slipway.healthcheck.v1.CreateTargetGroupRequest.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
-	22, // 1: slipway.healthcheck.v1.CreateTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
-	22, // 2: slipway.healthcheck.v1.ModifyTargetGroupRequest.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
-	22, // 3: slipway.healthcheck.v1.ModifyTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
-	22, // 4: slipway.healthcheck.v1.GetTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
-	22, // 5: slipway.healthcheck.v1.ListTargetGroupsResponse.target_groups:type_name -> slipway.healthcheck.v1.TargetGroup
-	23, // 6: slipway.healthcheck.v1.RegisterTargetsRequest.targets:type_name -> slipway.healthcheck.v1.Target
-	24, // 7: slipway.healthcheck.v1.DescribeTargetHealthResponse.targets:type_name -> slipway.healthcheck.v1.TargetHealth
-	24, // 8: slipway.healthcheck.v1.WatchTargetHealthResponse.targets:type_name -> slipway.healthcheck.v1.TargetHealth
-	19, // 9: slipway.healthcheck.v1.WatchTargetHealthResponse.removed_targets:type_name -> slipway.healthcheck.v1.TargetRef
-	0,  // 10: slipway.healthcheck.v1.SetCustomHealthRequest.status:type_name -> slipway.healthcheck.v1.SetCustomHealthRequest.Status
-	24, // 11: slipway.healthcheck.v1.SetCustomHealthResponse.target:type_name -> slipway.healthcheck.v1.TargetHealth
-	1,  // 12: slipway.healthcheck.v1.TargetGroupService.CreateTargetGroup:input_type -> slipway.healthcheck.v1.CreateTargetGroupRequest
-	3,  // 13: slipway.healthcheck.v1.TargetGroupService.ModifyTargetGroup:input_type -> slipway.healthcheck.v1.ModifyTargetGroupRequest
-	5,  // 14: slipway.healthcheck.v1.TargetGroupService.GetTargetGroup:input_type -> slipway.healthcheck.v1.GetTargetGroupRequest
-	7,  // 15: slipway.healthcheck.v1.TargetGroupService.ListTargetGroups:input_type -> slipway.healthcheck.v1.ListTargetGroupsRequest
-	9,  // 16: slipway.healthcheck.v1.TargetGroupService.DeleteTargetGroup:input_type -> slipway.healthcheck.v1.DeleteTargetGroupRequest
-	11, // 17: slipway.healthcheck.v1.TargetGroupService.RegisterTargets:input_type -> slipway.healthcheck.v1.RegisterTargetsRequest
-	13, // 18: slipway.healthcheck.v1.TargetGroupService.DeregisterTargets:input_type -> slipway.healthcheck.v1.DeregisterTargetsRequest
-	15, // 19: slipway.healthcheck.v1.TargetGroupService.DescribeTargetHealth:input_type -> slipway.healthcheck.v1.DescribeTargetHealthRequest
-	17, // 20: slipway.healthcheck.v1.TargetGroupService.WatchTargetHealth:input_type -> slipway.healthcheck.v1.WatchTargetHealthRequest
-	20, // 21: slipway.healthcheck.v1.TargetGroupService.SetCustomHealth:input_type -> slipway.healthcheck.v1.SetCustomHealthRequest
-	2,  // 22: slipway.healthcheck.v1.TargetGroupService.CreateTargetGroup:output_type -> slipway.healthcheck.v1.CreateTargetGroupResponse
-	4,  // 23: slipway.healthcheck.v1.TargetGroupService.ModifyTargetGroup:output_type -> slipway.healthcheck.v1.ModifyTargetGroupResponse
-	6,  // 24: slipway.healthcheck.v1.TargetGroupService.GetTargetGroup:output_type -> slipway.healthcheck.v1.GetTargetGroupResponse
-	8,  // 25: slipway.healthcheck.v1.TargetGroupService.ListTargetGroups:output_type -> slipway.healthcheck.v1.ListTargetGroupsResponse
-	10, // 26: slipway.healthcheck.v1.TargetGroupService.DeleteTargetGroup:output_type -> slipway.healthcheck.v1.DeleteTargetGroupResponse
-	12, // 27: slipway.healthcheck.v1.TargetGroupService.RegisterTargets:output_type -> slipway.healthcheck.v1.RegisterTargetsResponse
-	14, // 28: slipway.healthcheck.v1.TargetGroupService.DeregisterTargets:output_type -> slipway.healthcheck.v1.DeregisterTargetsResponse
-	16, // 29: slipway.healthcheck.v1.TargetGroupService.DescribeTargetHealth:output_type -> slipway.healthcheck.v1.DescribeTargetHealthResponse
-	18, // 30: slipway.healthcheck.v1.TargetGroupService.WatchTargetHealth:output_type -> slipway.healthcheck.v1.WatchTargetHealthResponse
-	21, // 31: slipway.healthcheck.v1.TargetGroupService.SetCustomHealth:output_type -> slipway.healthcheck.v1.SetCustomHealthResponse
-	22, // [22:32] is the sub-list for method output_type
-	12, // [12:22] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	26, // 0: slipway.healthcheck.v1.CreateTargetGroupRequest.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
+	26, // 1: slipway.healthcheck.v1.CreateTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
+	26, // 2: slipway.healthcheck.v1.ModifyTargetGroupRequest.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
+	26, // 3: slipway.healthcheck.v1.ModifyTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
+	26, // 4: slipway.healthcheck.v1.GetTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
+	26, // 5: slipway.healthcheck.v1.ListTargetGroupsResponse.target_groups:type_name -> slipway.healthcheck.v1.TargetGroup
+	27, // 6: slipway.healthcheck.v1.RegisterTargetsRequest.targets:type_name -> slipway.healthcheck.v1.Target
+	28, // 7: slipway.healthcheck.v1.DescribeTargetHealthResponse.targets:type_name -> slipway.healthcheck.v1.TargetHealth
+	28, // 8: slipway.healthcheck.v1.WatchTargetHealthResponse.targets:type_name -> slipway.healthcheck.v1.TargetHealth
+	20, // 9: slipway.healthcheck.v1.WatchTargetHealthResponse.removed_targets:type_name -> slipway.healthcheck.v1.TargetRef
+	1,  // 10: slipway.healthcheck.v1.SetCustomHealthRequest.status:type_name -> slipway.healthcheck.v1.SetCustomHealthRequest.Status
+	28, // 11: slipway.healthcheck.v1.SetCustomHealthResponse.target:type_name -> slipway.healthcheck.v1.TargetHealth
+	25, // 12: slipway.healthcheck.v1.TestTaskHealthRequest.containers:type_name -> slipway.healthcheck.v1.TestTaskHealthRequest.Container
+	0,  // 13: slipway.healthcheck.v1.TestTaskHealthResponse.health:type_name -> slipway.healthcheck.v1.Health
+	0,  // 14: slipway.healthcheck.v1.TestTaskHealthRequest.Container.health:type_name -> slipway.healthcheck.v1.Health
+	2,  // 15: slipway.healthcheck.v1.TargetGroupService.CreateTargetGroup:input_type -> slipway.healthcheck.v1.CreateTargetGroupRequest
+	4,  // 16: slipway.healthcheck.v1.TargetGroupService.ModifyTargetGroup:input_type -> slipway.healthcheck.v1.ModifyTargetGroupRequest
+	6,  // 17: slipway.healthcheck.v1.TargetGroupService.GetTargetGroup:input_type -> slipway.healthcheck.v1.GetTargetGroupRequest
+	8,  // 18: slipway.healthcheck.v1.TargetGroupService.ListTargetGroups:input_type -> slipway.healthcheck.v1.ListTargetGroupsRequest
+	10, // 19: slipway.healthcheck.v1.TargetGroupService.DeleteTargetGroup:input_type -> slipway.healthcheck.v1.DeleteTargetGroupRequest
+	12, // 20: slipway.healthcheck.v1.TargetGroupService.RegisterTargets:input_type -> slipway.healthcheck.v1.RegisterTargetsRequest
+	14, // 21: slipway.healthcheck.v1.TargetGroupService.DeregisterTargets:input_type -> slipway.healthcheck.v1.DeregisterTargetsRequest
+	16, // 22: slipway.healthcheck.v1.TargetGroupService.DescribeTargetHealth:input_type -> slipway.healthcheck.v1.DescribeTargetHealthRequest
+	18, // 23: slipway.healthcheck.v1.TargetGroupService.WatchTargetHealth:input_type -> slipway.healthcheck.v1.WatchTargetHealthRequest
+	21, // 24: slipway.healthcheck.v1.TargetGroupService.SetCustomHealth:input_type -> slipway.healthcheck.v1.SetCustomHealthRequest
+	23, // 25: slipway.healthcheck.v1.TargetGroupService.TestTaskHealth:input_type -> slipway.healthcheck.v1.TestTaskHealthRequest
+	3,  // 26: slipway.healthcheck.v1.TargetGroupService.CreateTargetGroup:output_type -> slipway.healthcheck.v1.CreateTargetGroupResponse
+	5,  // 27: slipway.healthcheck.v1.TargetGroupService.ModifyTargetGroup:output_type -> slipway.healthcheck.v1.ModifyTargetGroupResponse
+	7,  // 28: slipway.healthcheck.v1.TargetGroupService.GetTargetGroup:output_type -> slipway.healthcheck.v1.GetTargetGroupResponse
+	9,  // 29: slipway.healthcheck.v1.TargetGroupService.ListTargetGroups:output_type -> slipway.healthcheck.v1.ListTargetGroupsResponse
+	11, // 30: slipway.healthcheck.v1.TargetGroupService.DeleteTargetGroup:output_type -> slipway.healthcheck.v1.DeleteTargetGroupResponse
+	13, // 31: slipway.healthcheck.v1.TargetGroupService.RegisterTargets:output_type -> slipway.healthcheck.v1.RegisterTargetsResponse
+	15, // 32: slipway.healthcheck.v1.TargetGroupService.DeregisterTargets:output_type -> slipway.healthcheck.v1.DeregisterTargetsResponse
+	17, // 33: slipway.healthcheck.v1.TargetGroupService.DescribeTargetHealth:output_type -> slipway.healthcheck.v1.DescribeTargetHealthResponse
+	19, // 34: slipway.healthcheck.v1.TargetGroupService.WatchTargetHealth:output_type -> slipway.healthcheck.v1.WatchTargetHealthResponse
+	22, // 35: slipway.healthcheck.v1.TargetGroupService.SetCustomHealth:output_type -> slipway.healthcheck.v1.SetCustomHealthResponse
+	24, // 36: slipway.healthcheck.v1.TargetGroupService.TestTaskHealth:output_type -> slipway.healthcheck.v1.TestTaskHealthResponse
+	26, // [26:37] is the sub-list for method output_type
+	15, // [15:26] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_slipway_healthcheck_v1_target_group_service_proto_init() }
@@ -1409,13 +1650,14 @@ func file_slipway_healthcheck_v1_target_group_service_proto_init() {
 		return
 	}
 	file_slipway_healthcheck_v1_target_group_proto_init()
+	file_slipway_healthcheck_v1_target_group_service_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_slipway_healthcheck_v1_target_group_service_proto_rawDesc), len(file_slipway_healthcheck_v1_target_group_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   21,
+			NumEnums:      2,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

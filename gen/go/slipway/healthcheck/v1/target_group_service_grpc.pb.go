@@ -29,6 +29,7 @@ const (
 	TargetGroupService_DescribeTargetHealth_FullMethodName = "/slipway.healthcheck.v1.TargetGroupService/DescribeTargetHealth"
 	TargetGroupService_WatchTargetHealth_FullMethodName    = "/slipway.healthcheck.v1.TargetGroupService/WatchTargetHealth"
 	TargetGroupService_SetCustomHealth_FullMethodName      = "/slipway.healthcheck.v1.TargetGroupService/SetCustomHealth"
+	TargetGroupService_TestTaskHealth_FullMethodName       = "/slipway.healthcheck.v1.TargetGroupService/TestTaskHealth"
 )
 
 // TargetGroupServiceClient is the client API for TargetGroupService service.
@@ -84,6 +85,11 @@ type TargetGroupServiceClient interface {
 	//	grpcurl -plaintext -d '{"targetGroup":"jobs","targetId":"t1","status":"STATUS_HEALTHY"}'
 	//	127.0.0.1:7003 slipway.healthcheck.v1.TargetGroupService/SetCustomHealth
 	SetCustomHealth(ctx context.Context, in *SetCustomHealthRequest, opts ...grpc.CallOption) (*SetCustomHealthResponse, error)
+	// TestTaskHealth says what the health of a task would be by its containers' own health checks. Nothing is changed.
+	//
+	//	grpcurl -plaintext -d '{"containers":[{"hasHealthCheck":true,"health":"HEALTH_HEALTHY"},{"hasHealthCheck":true,
+	//	"health":"HEALTH_UNKNOWN"}]}' 127.0.0.1:7003 slipway.healthcheck.v1.TargetGroupService/TestTaskHealth
+	TestTaskHealth(ctx context.Context, in *TestTaskHealthRequest, opts ...grpc.CallOption) (*TestTaskHealthResponse, error)
 }
 
 type targetGroupServiceClient struct {
@@ -203,6 +209,16 @@ func (c *targetGroupServiceClient) SetCustomHealth(ctx context.Context, in *SetC
 	return out, nil
 }
 
+func (c *targetGroupServiceClient) TestTaskHealth(ctx context.Context, in *TestTaskHealthRequest, opts ...grpc.CallOption) (*TestTaskHealthResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TestTaskHealthResponse)
+	err := c.cc.Invoke(ctx, TargetGroupService_TestTaskHealth_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TargetGroupServiceServer is the server API for TargetGroupService service.
 // All implementations must embed UnimplementedTargetGroupServiceServer
 // for forward compatibility.
@@ -256,6 +272,11 @@ type TargetGroupServiceServer interface {
 	//	grpcurl -plaintext -d '{"targetGroup":"jobs","targetId":"t1","status":"STATUS_HEALTHY"}'
 	//	127.0.0.1:7003 slipway.healthcheck.v1.TargetGroupService/SetCustomHealth
 	SetCustomHealth(context.Context, *SetCustomHealthRequest) (*SetCustomHealthResponse, error)
+	// TestTaskHealth says what the health of a task would be by its containers' own health checks. Nothing is changed.
+	//
+	//	grpcurl -plaintext -d '{"containers":[{"hasHealthCheck":true,"health":"HEALTH_HEALTHY"},{"hasHealthCheck":true,
+	//	"health":"HEALTH_UNKNOWN"}]}' 127.0.0.1:7003 slipway.healthcheck.v1.TargetGroupService/TestTaskHealth
+	TestTaskHealth(context.Context, *TestTaskHealthRequest) (*TestTaskHealthResponse, error)
 	mustEmbedUnimplementedTargetGroupServiceServer()
 }
 
@@ -295,6 +316,9 @@ func (UnimplementedTargetGroupServiceServer) WatchTargetHealth(*WatchTargetHealt
 }
 func (UnimplementedTargetGroupServiceServer) SetCustomHealth(context.Context, *SetCustomHealthRequest) (*SetCustomHealthResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetCustomHealth not implemented")
+}
+func (UnimplementedTargetGroupServiceServer) TestTaskHealth(context.Context, *TestTaskHealthRequest) (*TestTaskHealthResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestTaskHealth not implemented")
 }
 func (UnimplementedTargetGroupServiceServer) mustEmbedUnimplementedTargetGroupServiceServer() {}
 func (UnimplementedTargetGroupServiceServer) testEmbeddedByValue()                            {}
@@ -490,6 +514,24 @@ func _TargetGroupService_SetCustomHealth_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TargetGroupService_TestTaskHealth_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TestTaskHealthRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TargetGroupServiceServer).TestTaskHealth(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TargetGroupService_TestTaskHealth_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TargetGroupServiceServer).TestTaskHealth(ctx, req.(*TestTaskHealthRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TargetGroupService_ServiceDesc is the grpc.ServiceDesc for TargetGroupService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -532,6 +574,10 @@ var TargetGroupService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetCustomHealth",
 			Handler:    _TargetGroupService_SetCustomHealth_Handler,
+		},
+		{
+			MethodName: "TestTaskHealth",
+			Handler:    _TargetGroupService_TestTaskHealth_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
