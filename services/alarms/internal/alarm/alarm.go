@@ -169,6 +169,7 @@ type Point struct {
 // Verdict is the outcome of an evaluation.
 type Verdict struct {
 	State  State
+	Kept   bool // there was nothing to decide by
 	Reason string
 	Data   string // CloudWatch's StateReasonData, JSON
 }
@@ -183,7 +184,7 @@ func Evaluate(d Definition, was State, points []Point) Verdict {
 	if outcome.keep {
 		state = was
 	}
-	return Verdict{State: state, Reason: d.reason(outcome, state), Data: d.reasonData(points)}
+	return Verdict{State: state, Kept: outcome.keep, Reason: d.reason(outcome, state), Data: d.reasonData(points)}
 }
 
 type outcome struct {

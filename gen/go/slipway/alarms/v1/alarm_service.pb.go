@@ -702,6 +702,152 @@ func (x *WatchAlarmsResponse) GetRemovedAlarms() []string {
 	return nil
 }
 
+// TestAlarmRequest is a definition and the series that it is evaluated over.
+type TestAlarmRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The definition. Its name, namespace and metric may be anything.
+	Alarm *MetricAlarm `protobuf:"bytes,1,opt,name=alarm,proto3" json:"alarm,omitempty"`
+	// The state before the first evaluation. Default INSUFFICIENT_DATA.
+	InitialState MetricAlarm_State `protobuf:"varint,2,opt,name=initial_state,json=initialState,proto3,enum=slipway.alarms.v1.MetricAlarm_State" json:"initial_state,omitempty"`
+	// The periods, oldest first. Those before the first are missing.
+	Periods []*TestAlarmRequest_Period `protobuf:"bytes,3,rep,name=periods,proto3" json:"periods,omitempty"`
+	// Evaluate from the end of this period on, counted from 0; what lies before is seen and not evaluated.
+	EvaluateFrom int32 `protobuf:"varint,4,opt,name=evaluate_from,json=evaluateFrom,proto3" json:"evaluate_from,omitempty"`
+	// When the first period starts. Default 2026-01-01T00:00:00Z.
+	StartTime     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestAlarmRequest) Reset() {
+	*x = TestAlarmRequest{}
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestAlarmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestAlarmRequest) ProtoMessage() {}
+
+func (x *TestAlarmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestAlarmRequest.ProtoReflect.Descriptor instead.
+func (*TestAlarmRequest) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TestAlarmRequest) GetAlarm() *MetricAlarm {
+	if x != nil {
+		return x.Alarm
+	}
+	return nil
+}
+
+func (x *TestAlarmRequest) GetInitialState() MetricAlarm_State {
+	if x != nil {
+		return x.InitialState
+	}
+	return MetricAlarm_STATE_UNSPECIFIED
+}
+
+func (x *TestAlarmRequest) GetPeriods() []*TestAlarmRequest_Period {
+	if x != nil {
+		return x.Periods
+	}
+	return nil
+}
+
+func (x *TestAlarmRequest) GetEvaluateFrom() int32 {
+	if x != nil {
+		return x.EvaluateFrom
+	}
+	return 0
+}
+
+func (x *TestAlarmRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+// TestAlarmResponse is what the alarm would have said.
+type TestAlarmResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each period from evaluate_from on.
+	Evaluations []*TestAlarmResponse_Evaluation `protobuf:"bytes,1,rep,name=evaluations,proto3" json:"evaluations,omitempty"`
+	// How many periods each evaluation looked at.
+	EvaluationRange int32 `protobuf:"varint,2,opt,name=evaluation_range,json=evaluationRange,proto3" json:"evaluation_range,omitempty"`
+	// How many samples a percentile needs; 0 for other statistics.
+	RequiredSampleCount float64 `protobuf:"fixed64,3,opt,name=required_sample_count,json=requiredSampleCount,proto3" json:"required_sample_count,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *TestAlarmResponse) Reset() {
+	*x = TestAlarmResponse{}
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestAlarmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestAlarmResponse) ProtoMessage() {}
+
+func (x *TestAlarmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestAlarmResponse.ProtoReflect.Descriptor instead.
+func (*TestAlarmResponse) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *TestAlarmResponse) GetEvaluations() []*TestAlarmResponse_Evaluation {
+	if x != nil {
+		return x.Evaluations
+	}
+	return nil
+}
+
+func (x *TestAlarmResponse) GetEvaluationRange() int32 {
+	if x != nil {
+		return x.EvaluationRange
+	}
+	return 0
+}
+
+func (x *TestAlarmResponse) GetRequiredSampleCount() float64 {
+	if x != nil {
+		return x.RequiredSampleCount
+	}
+	return 0
+}
+
 // PutMetricDataRequest is samples of metrics of one namespace.
 type PutMetricDataRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -717,7 +863,7 @@ type PutMetricDataRequest struct {
 
 func (x *PutMetricDataRequest) Reset() {
 	*x = PutMetricDataRequest{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[12]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +875,7 @@ func (x *PutMetricDataRequest) String() string {
 func (*PutMetricDataRequest) ProtoMessage() {}
 
 func (x *PutMetricDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[12]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +888,7 @@ func (x *PutMetricDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutMetricDataRequest.ProtoReflect.Descriptor instead.
 func (*PutMetricDataRequest) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{12}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PutMetricDataRequest) GetRequestId() string {
@@ -775,7 +921,7 @@ type PutMetricDataResponse struct {
 
 func (x *PutMetricDataResponse) Reset() {
 	*x = PutMetricDataResponse{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[13]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +933,7 @@ func (x *PutMetricDataResponse) String() string {
 func (*PutMetricDataResponse) ProtoMessage() {}
 
 func (x *PutMetricDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[13]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +946,7 @@ func (x *PutMetricDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutMetricDataResponse.ProtoReflect.Descriptor instead.
 func (*PutMetricDataResponse) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{13}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{15}
 }
 
 // GetMetricStatisticsRequest selects a metric and a range of time.
@@ -824,7 +970,7 @@ type GetMetricStatisticsRequest struct {
 
 func (x *GetMetricStatisticsRequest) Reset() {
 	*x = GetMetricStatisticsRequest{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[14]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -836,7 +982,7 @@ func (x *GetMetricStatisticsRequest) String() string {
 func (*GetMetricStatisticsRequest) ProtoMessage() {}
 
 func (x *GetMetricStatisticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[14]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -849,7 +995,7 @@ func (x *GetMetricStatisticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetricStatisticsRequest.ProtoReflect.Descriptor instead.
 func (*GetMetricStatisticsRequest) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{14}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetMetricStatisticsRequest) GetNamespace() string {
@@ -905,7 +1051,7 @@ type GetMetricStatisticsResponse struct {
 
 func (x *GetMetricStatisticsResponse) Reset() {
 	*x = GetMetricStatisticsResponse{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[15]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1063,7 @@ func (x *GetMetricStatisticsResponse) String() string {
 func (*GetMetricStatisticsResponse) ProtoMessage() {}
 
 func (x *GetMetricStatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[15]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1076,7 @@ func (x *GetMetricStatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetricStatisticsResponse.ProtoReflect.Descriptor instead.
 func (*GetMetricStatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{15}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetMetricStatisticsResponse) GetDatapoints() []*GetMetricStatisticsResponse_Datapoint {
@@ -938,6 +1084,162 @@ func (x *GetMetricStatisticsResponse) GetDatapoints() []*GetMetricStatisticsResp
 		return x.Datapoints
 	}
 	return nil
+}
+
+// Period is the samples of one period. Without value and samples it is missing.
+type TestAlarmRequest_Period struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The statistic's value.
+	Value *float64 `protobuf:"fixed64,1,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	// With value: how many samples it stands for, for percentiles. Default 1.
+	SampleCount float64 `protobuf:"fixed64,2,opt,name=sample_count,json=sampleCount,proto3" json:"sample_count,omitempty"`
+	// Samples of which the statistic is computed; exclusive with value.
+	Samples       []float64 `protobuf:"fixed64,3,rep,packed,name=samples,proto3" json:"samples,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestAlarmRequest_Period) Reset() {
+	*x = TestAlarmRequest_Period{}
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestAlarmRequest_Period) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestAlarmRequest_Period) ProtoMessage() {}
+
+func (x *TestAlarmRequest_Period) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestAlarmRequest_Period.ProtoReflect.Descriptor instead.
+func (*TestAlarmRequest_Period) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{12, 0}
+}
+
+func (x *TestAlarmRequest_Period) GetValue() float64 {
+	if x != nil && x.Value != nil {
+		return *x.Value
+	}
+	return 0
+}
+
+func (x *TestAlarmRequest_Period) GetSampleCount() float64 {
+	if x != nil {
+		return x.SampleCount
+	}
+	return 0
+}
+
+func (x *TestAlarmRequest_Period) GetSamples() []float64 {
+	if x != nil {
+		return x.Samples
+	}
+	return nil
+}
+
+// Evaluation is the outcome at the end of a period.
+type TestAlarmResponse_Evaluation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The period, counted from 0.
+	Period int32 `protobuf:"varint,1,opt,name=period,proto3" json:"period,omitempty"`
+	// When it ends.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// The state.
+	State MetricAlarm_State `protobuf:"varint,3,opt,name=state,proto3,enum=slipway.alarms.v1.MetricAlarm_State" json:"state,omitempty"`
+	// The state is what it was because there was nothing to decide by: IGNORE, too few samples, or an alarm that would be
+	// premature.
+	Kept bool `protobuf:"varint,4,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Why, in CloudWatch's words.
+	StateReason string `protobuf:"bytes,5,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"`
+	// The same as JSON, in CloudWatch's shape.
+	StateReasonData string `protobuf:"bytes,6,opt,name=state_reason_data,json=stateReasonData,proto3" json:"state_reason_data,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *TestAlarmResponse_Evaluation) Reset() {
+	*x = TestAlarmResponse_Evaluation{}
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestAlarmResponse_Evaluation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestAlarmResponse_Evaluation) ProtoMessage() {}
+
+func (x *TestAlarmResponse_Evaluation) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestAlarmResponse_Evaluation.ProtoReflect.Descriptor instead.
+func (*TestAlarmResponse_Evaluation) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{13, 0}
+}
+
+func (x *TestAlarmResponse_Evaluation) GetPeriod() int32 {
+	if x != nil {
+		return x.Period
+	}
+	return 0
+}
+
+func (x *TestAlarmResponse_Evaluation) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *TestAlarmResponse_Evaluation) GetState() MetricAlarm_State {
+	if x != nil {
+		return x.State
+	}
+	return MetricAlarm_STATE_UNSPECIFIED
+}
+
+func (x *TestAlarmResponse_Evaluation) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
+}
+
+func (x *TestAlarmResponse_Evaluation) GetStateReason() string {
+	if x != nil {
+		return x.StateReason
+	}
+	return ""
+}
+
+func (x *TestAlarmResponse_Evaluation) GetStateReasonData() string {
+	if x != nil {
+		return x.StateReasonData
+	}
+	return ""
 }
 
 // Datapoint is one period.
@@ -961,7 +1263,7 @@ type GetMetricStatisticsResponse_Datapoint struct {
 
 func (x *GetMetricStatisticsResponse_Datapoint) Reset() {
 	*x = GetMetricStatisticsResponse_Datapoint{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[16]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1275,7 @@ func (x *GetMetricStatisticsResponse_Datapoint) String() string {
 func (*GetMetricStatisticsResponse_Datapoint) ProtoMessage() {}
 
 func (x *GetMetricStatisticsResponse_Datapoint) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[16]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1288,7 @@ func (x *GetMetricStatisticsResponse_Datapoint) ProtoReflect() protoreflect.Mess
 
 // Deprecated: Use GetMetricStatisticsResponse_Datapoint.ProtoReflect.Descriptor instead.
 func (*GetMetricStatisticsResponse_Datapoint) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{15, 0}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *GetMetricStatisticsResponse_Datapoint) GetTimestamp() *timestamppb.Timestamp {
@@ -1085,7 +1387,31 @@ const file_slipway_alarms_v1_alarm_service_proto_rawDesc = "" +
 	"\x13WatchAlarmsResponse\x12\x1a\n" +
 	"\bsnapshot\x18\x01 \x01(\bR\bsnapshot\x126\n" +
 	"\x06alarms\x18\x02 \x03(\v2\x1e.slipway.alarms.v1.MetricAlarmR\x06alarms\x12%\n" +
-	"\x0eremoved_alarms\x18\x03 \x03(\tR\rremovedAlarms\"\xb7\x01\n" +
+	"\x0eremoved_alarms\x18\x03 \x03(\tR\rremovedAlarms\"\xf2\x03\n" +
+	"\x10TestAlarmRequest\x12<\n" +
+	"\x05alarm\x18\x01 \x01(\v2\x1e.slipway.alarms.v1.MetricAlarmB\x06\xbaH\x03\xc8\x01\x01R\x05alarm\x12S\n" +
+	"\rinitial_state\x18\x02 \x01(\x0e2$.slipway.alarms.v1.MetricAlarm.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\finitialState\x12Q\n" +
+	"\aperiods\x18\x03 \x03(\v2*.slipway.alarms.v1.TestAlarmRequest.PeriodB\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\aperiods\x12,\n" +
+	"\revaluate_from\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\fevaluateFrom\x129\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x1a\x8e\x01\n" +
+	"\x06Period\x12\"\n" +
+	"\x05value\x18\x01 \x01(\x01B\a\xbaH\x04\x12\x02@\x01H\x00R\x05value\x88\x01\x01\x121\n" +
+	"\fsample_count\x18\x02 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\vsampleCount\x12#\n" +
+	"\asamples\x18\x03 \x03(\x01B\t\xbaH\x06\x92\x01\x03\x10\x90NR\asamplesB\b\n" +
+	"\x06_value\"\xbb\x03\n" +
+	"\x11TestAlarmResponse\x12Q\n" +
+	"\vevaluations\x18\x01 \x03(\v2/.slipway.alarms.v1.TestAlarmResponse.EvaluationR\vevaluations\x12)\n" +
+	"\x10evaluation_range\x18\x02 \x01(\x05R\x0fevaluationRange\x122\n" +
+	"\x15required_sample_count\x18\x03 \x01(\x01R\x13requiredSampleCount\x1a\xf3\x01\n" +
+	"\n" +
+	"Evaluation\x12\x16\n" +
+	"\x06period\x18\x01 \x01(\x05R\x06period\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12:\n" +
+	"\x05state\x18\x03 \x01(\x0e2$.slipway.alarms.v1.MetricAlarm.StateR\x05state\x12\x12\n" +
+	"\x04kept\x18\x04 \x01(\bR\x04kept\x12!\n" +
+	"\fstate_reason\x18\x05 \x01(\tR\vstateReason\x12*\n" +
+	"\x11state_reason_data\x18\x06 \x01(\tR\x0fstateReasonData\"\xb7\x01\n" +
 	"\x14PutMetricDataRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12(\n" +
@@ -1115,14 +1441,15 @@ const file_slipway_alarms_v1_alarm_service_proto_rawDesc = "" +
 	"\x03sum\x18\x03 \x01(\x01R\x03sum\x12\x18\n" +
 	"\aaverage\x18\x04 \x01(\x01R\aaverage\x12\x18\n" +
 	"\aminimum\x18\x05 \x01(\x01R\aminimum\x12\x18\n" +
-	"\amaximum\x18\x06 \x01(\x01R\amaximum2\xe8\x06\n" +
+	"\amaximum\x18\x06 \x01(\x01R\amaximum2\xc5\a\n" +
 	"\fAlarmService\x12e\n" +
 	"\x0ePutMetricAlarm\x12(.slipway.alarms.v1.PutMetricAlarmRequest\x1a).slipway.alarms.v1.PutMetricAlarmResponse\x12j\n" +
 	"\x0eDescribeAlarms\x12(.slipway.alarms.v1.DescribeAlarmsRequest\x1a).slipway.alarms.v1.DescribeAlarmsResponse\"\x03\x90\x02\x01\x12_\n" +
 	"\fDeleteAlarms\x12&.slipway.alarms.v1.DeleteAlarmsRequest\x1a'.slipway.alarms.v1.DeleteAlarmsResponse\x12b\n" +
 	"\rSetAlarmState\x12'.slipway.alarms.v1.SetAlarmStateRequest\x1a(.slipway.alarms.v1.SetAlarmStateResponse\x12|\n" +
 	"\x14DescribeAlarmHistory\x12..slipway.alarms.v1.DescribeAlarmHistoryRequest\x1a/.slipway.alarms.v1.DescribeAlarmHistoryResponse\"\x03\x90\x02\x01\x12c\n" +
-	"\vWatchAlarms\x12%.slipway.alarms.v1.WatchAlarmsRequest\x1a&.slipway.alarms.v1.WatchAlarmsResponse\"\x03\x90\x02\x010\x01\x12b\n" +
+	"\vWatchAlarms\x12%.slipway.alarms.v1.WatchAlarmsRequest\x1a&.slipway.alarms.v1.WatchAlarmsResponse\"\x03\x90\x02\x010\x01\x12[\n" +
+	"\tTestAlarm\x12#.slipway.alarms.v1.TestAlarmRequest\x1a$.slipway.alarms.v1.TestAlarmResponse\"\x03\x90\x02\x01\x12b\n" +
 	"\rPutMetricData\x12'.slipway.alarms.v1.PutMetricDataRequest\x1a(.slipway.alarms.v1.PutMetricDataResponse\x12y\n" +
 	"\x13GetMetricStatistics\x12-.slipway.alarms.v1.GetMetricStatisticsRequest\x1a..slipway.alarms.v1.GetMetricStatisticsResponse\"\x03\x90\x02\x01B\xd5\x01\n" +
 	"\x15com.slipway.alarms.v1B\x11AlarmServiceProtoP\x01ZCgithub.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1;alarmsv1\xa2\x02\x03SAX\xaa\x02\x11Slipway.Alarms.V1\xca\x02\x11Slipway\\Alarms\\V1\xe2\x02\x1dSlipway\\Alarms\\V1\\GPBMetadata\xea\x02\x13Slipway::Alarms::V1b\x06proto3"
@@ -1139,7 +1466,7 @@ func file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP() []byte {
 	return file_slipway_alarms_v1_alarm_service_proto_rawDescData
 }
 
-var file_slipway_alarms_v1_alarm_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_slipway_alarms_v1_alarm_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_slipway_alarms_v1_alarm_service_proto_goTypes = []any{
 	(*PutMetricAlarmRequest)(nil),                 // 0: slipway.alarms.v1.PutMetricAlarmRequest
 	(*PutMetricAlarmResponse)(nil),                // 1: slipway.alarms.v1.PutMetricAlarmResponse
@@ -1153,56 +1480,69 @@ var file_slipway_alarms_v1_alarm_service_proto_goTypes = []any{
 	(*DescribeAlarmHistoryResponse)(nil),          // 9: slipway.alarms.v1.DescribeAlarmHistoryResponse
 	(*WatchAlarmsRequest)(nil),                    // 10: slipway.alarms.v1.WatchAlarmsRequest
 	(*WatchAlarmsResponse)(nil),                   // 11: slipway.alarms.v1.WatchAlarmsResponse
-	(*PutMetricDataRequest)(nil),                  // 12: slipway.alarms.v1.PutMetricDataRequest
-	(*PutMetricDataResponse)(nil),                 // 13: slipway.alarms.v1.PutMetricDataResponse
-	(*GetMetricStatisticsRequest)(nil),            // 14: slipway.alarms.v1.GetMetricStatisticsRequest
-	(*GetMetricStatisticsResponse)(nil),           // 15: slipway.alarms.v1.GetMetricStatisticsResponse
-	(*GetMetricStatisticsResponse_Datapoint)(nil), // 16: slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint
-	(*MetricAlarm)(nil),                           // 17: slipway.alarms.v1.MetricAlarm
-	(MetricAlarm_State)(0),                        // 18: slipway.alarms.v1.MetricAlarm.State
-	(*AlarmHistoryItem)(nil),                      // 19: slipway.alarms.v1.AlarmHistoryItem
-	(*MetricDatum)(nil),                           // 20: slipway.alarms.v1.MetricDatum
-	(*Dimension)(nil),                             // 21: slipway.alarms.v1.Dimension
-	(*timestamppb.Timestamp)(nil),                 // 22: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),                   // 23: google.protobuf.Duration
+	(*TestAlarmRequest)(nil),                      // 12: slipway.alarms.v1.TestAlarmRequest
+	(*TestAlarmResponse)(nil),                     // 13: slipway.alarms.v1.TestAlarmResponse
+	(*PutMetricDataRequest)(nil),                  // 14: slipway.alarms.v1.PutMetricDataRequest
+	(*PutMetricDataResponse)(nil),                 // 15: slipway.alarms.v1.PutMetricDataResponse
+	(*GetMetricStatisticsRequest)(nil),            // 16: slipway.alarms.v1.GetMetricStatisticsRequest
+	(*GetMetricStatisticsResponse)(nil),           // 17: slipway.alarms.v1.GetMetricStatisticsResponse
+	(*TestAlarmRequest_Period)(nil),               // 18: slipway.alarms.v1.TestAlarmRequest.Period
+	(*TestAlarmResponse_Evaluation)(nil),          // 19: slipway.alarms.v1.TestAlarmResponse.Evaluation
+	(*GetMetricStatisticsResponse_Datapoint)(nil), // 20: slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint
+	(*MetricAlarm)(nil),                           // 21: slipway.alarms.v1.MetricAlarm
+	(MetricAlarm_State)(0),                        // 22: slipway.alarms.v1.MetricAlarm.State
+	(*AlarmHistoryItem)(nil),                      // 23: slipway.alarms.v1.AlarmHistoryItem
+	(*timestamppb.Timestamp)(nil),                 // 24: google.protobuf.Timestamp
+	(*MetricDatum)(nil),                           // 25: slipway.alarms.v1.MetricDatum
+	(*Dimension)(nil),                             // 26: slipway.alarms.v1.Dimension
+	(*durationpb.Duration)(nil),                   // 27: google.protobuf.Duration
 }
 var file_slipway_alarms_v1_alarm_service_proto_depIdxs = []int32{
-	17, // 0: slipway.alarms.v1.PutMetricAlarmRequest.alarm:type_name -> slipway.alarms.v1.MetricAlarm
-	17, // 1: slipway.alarms.v1.PutMetricAlarmResponse.alarm:type_name -> slipway.alarms.v1.MetricAlarm
-	18, // 2: slipway.alarms.v1.DescribeAlarmsRequest.state:type_name -> slipway.alarms.v1.MetricAlarm.State
-	17, // 3: slipway.alarms.v1.DescribeAlarmsResponse.alarms:type_name -> slipway.alarms.v1.MetricAlarm
-	18, // 4: slipway.alarms.v1.SetAlarmStateRequest.state:type_name -> slipway.alarms.v1.MetricAlarm.State
-	17, // 5: slipway.alarms.v1.SetAlarmStateResponse.alarm:type_name -> slipway.alarms.v1.MetricAlarm
-	19, // 6: slipway.alarms.v1.DescribeAlarmHistoryResponse.items:type_name -> slipway.alarms.v1.AlarmHistoryItem
-	17, // 7: slipway.alarms.v1.WatchAlarmsResponse.alarms:type_name -> slipway.alarms.v1.MetricAlarm
-	20, // 8: slipway.alarms.v1.PutMetricDataRequest.metric_data:type_name -> slipway.alarms.v1.MetricDatum
-	21, // 9: slipway.alarms.v1.GetMetricStatisticsRequest.dimensions:type_name -> slipway.alarms.v1.Dimension
-	22, // 10: slipway.alarms.v1.GetMetricStatisticsRequest.start_time:type_name -> google.protobuf.Timestamp
-	22, // 11: slipway.alarms.v1.GetMetricStatisticsRequest.end_time:type_name -> google.protobuf.Timestamp
-	23, // 12: slipway.alarms.v1.GetMetricStatisticsRequest.period:type_name -> google.protobuf.Duration
-	16, // 13: slipway.alarms.v1.GetMetricStatisticsResponse.datapoints:type_name -> slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint
-	22, // 14: slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint.timestamp:type_name -> google.protobuf.Timestamp
-	0,  // 15: slipway.alarms.v1.AlarmService.PutMetricAlarm:input_type -> slipway.alarms.v1.PutMetricAlarmRequest
-	2,  // 16: slipway.alarms.v1.AlarmService.DescribeAlarms:input_type -> slipway.alarms.v1.DescribeAlarmsRequest
-	4,  // 17: slipway.alarms.v1.AlarmService.DeleteAlarms:input_type -> slipway.alarms.v1.DeleteAlarmsRequest
-	6,  // 18: slipway.alarms.v1.AlarmService.SetAlarmState:input_type -> slipway.alarms.v1.SetAlarmStateRequest
-	8,  // 19: slipway.alarms.v1.AlarmService.DescribeAlarmHistory:input_type -> slipway.alarms.v1.DescribeAlarmHistoryRequest
-	10, // 20: slipway.alarms.v1.AlarmService.WatchAlarms:input_type -> slipway.alarms.v1.WatchAlarmsRequest
-	12, // 21: slipway.alarms.v1.AlarmService.PutMetricData:input_type -> slipway.alarms.v1.PutMetricDataRequest
-	14, // 22: slipway.alarms.v1.AlarmService.GetMetricStatistics:input_type -> slipway.alarms.v1.GetMetricStatisticsRequest
-	1,  // 23: slipway.alarms.v1.AlarmService.PutMetricAlarm:output_type -> slipway.alarms.v1.PutMetricAlarmResponse
-	3,  // 24: slipway.alarms.v1.AlarmService.DescribeAlarms:output_type -> slipway.alarms.v1.DescribeAlarmsResponse
-	5,  // 25: slipway.alarms.v1.AlarmService.DeleteAlarms:output_type -> slipway.alarms.v1.DeleteAlarmsResponse
-	7,  // 26: slipway.alarms.v1.AlarmService.SetAlarmState:output_type -> slipway.alarms.v1.SetAlarmStateResponse
-	9,  // 27: slipway.alarms.v1.AlarmService.DescribeAlarmHistory:output_type -> slipway.alarms.v1.DescribeAlarmHistoryResponse
-	11, // 28: slipway.alarms.v1.AlarmService.WatchAlarms:output_type -> slipway.alarms.v1.WatchAlarmsResponse
-	13, // 29: slipway.alarms.v1.AlarmService.PutMetricData:output_type -> slipway.alarms.v1.PutMetricDataResponse
-	15, // 30: slipway.alarms.v1.AlarmService.GetMetricStatistics:output_type -> slipway.alarms.v1.GetMetricStatisticsResponse
-	23, // [23:31] is the sub-list for method output_type
-	15, // [15:23] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	21, // 0: slipway.alarms.v1.PutMetricAlarmRequest.alarm:type_name -> slipway.alarms.v1.MetricAlarm
+	21, // 1: slipway.alarms.v1.PutMetricAlarmResponse.alarm:type_name -> slipway.alarms.v1.MetricAlarm
+	22, // 2: slipway.alarms.v1.DescribeAlarmsRequest.state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	21, // 3: slipway.alarms.v1.DescribeAlarmsResponse.alarms:type_name -> slipway.alarms.v1.MetricAlarm
+	22, // 4: slipway.alarms.v1.SetAlarmStateRequest.state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	21, // 5: slipway.alarms.v1.SetAlarmStateResponse.alarm:type_name -> slipway.alarms.v1.MetricAlarm
+	23, // 6: slipway.alarms.v1.DescribeAlarmHistoryResponse.items:type_name -> slipway.alarms.v1.AlarmHistoryItem
+	21, // 7: slipway.alarms.v1.WatchAlarmsResponse.alarms:type_name -> slipway.alarms.v1.MetricAlarm
+	21, // 8: slipway.alarms.v1.TestAlarmRequest.alarm:type_name -> slipway.alarms.v1.MetricAlarm
+	22, // 9: slipway.alarms.v1.TestAlarmRequest.initial_state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	18, // 10: slipway.alarms.v1.TestAlarmRequest.periods:type_name -> slipway.alarms.v1.TestAlarmRequest.Period
+	24, // 11: slipway.alarms.v1.TestAlarmRequest.start_time:type_name -> google.protobuf.Timestamp
+	19, // 12: slipway.alarms.v1.TestAlarmResponse.evaluations:type_name -> slipway.alarms.v1.TestAlarmResponse.Evaluation
+	25, // 13: slipway.alarms.v1.PutMetricDataRequest.metric_data:type_name -> slipway.alarms.v1.MetricDatum
+	26, // 14: slipway.alarms.v1.GetMetricStatisticsRequest.dimensions:type_name -> slipway.alarms.v1.Dimension
+	24, // 15: slipway.alarms.v1.GetMetricStatisticsRequest.start_time:type_name -> google.protobuf.Timestamp
+	24, // 16: slipway.alarms.v1.GetMetricStatisticsRequest.end_time:type_name -> google.protobuf.Timestamp
+	27, // 17: slipway.alarms.v1.GetMetricStatisticsRequest.period:type_name -> google.protobuf.Duration
+	20, // 18: slipway.alarms.v1.GetMetricStatisticsResponse.datapoints:type_name -> slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint
+	24, // 19: slipway.alarms.v1.TestAlarmResponse.Evaluation.time:type_name -> google.protobuf.Timestamp
+	22, // 20: slipway.alarms.v1.TestAlarmResponse.Evaluation.state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	24, // 21: slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint.timestamp:type_name -> google.protobuf.Timestamp
+	0,  // 22: slipway.alarms.v1.AlarmService.PutMetricAlarm:input_type -> slipway.alarms.v1.PutMetricAlarmRequest
+	2,  // 23: slipway.alarms.v1.AlarmService.DescribeAlarms:input_type -> slipway.alarms.v1.DescribeAlarmsRequest
+	4,  // 24: slipway.alarms.v1.AlarmService.DeleteAlarms:input_type -> slipway.alarms.v1.DeleteAlarmsRequest
+	6,  // 25: slipway.alarms.v1.AlarmService.SetAlarmState:input_type -> slipway.alarms.v1.SetAlarmStateRequest
+	8,  // 26: slipway.alarms.v1.AlarmService.DescribeAlarmHistory:input_type -> slipway.alarms.v1.DescribeAlarmHistoryRequest
+	10, // 27: slipway.alarms.v1.AlarmService.WatchAlarms:input_type -> slipway.alarms.v1.WatchAlarmsRequest
+	12, // 28: slipway.alarms.v1.AlarmService.TestAlarm:input_type -> slipway.alarms.v1.TestAlarmRequest
+	14, // 29: slipway.alarms.v1.AlarmService.PutMetricData:input_type -> slipway.alarms.v1.PutMetricDataRequest
+	16, // 30: slipway.alarms.v1.AlarmService.GetMetricStatistics:input_type -> slipway.alarms.v1.GetMetricStatisticsRequest
+	1,  // 31: slipway.alarms.v1.AlarmService.PutMetricAlarm:output_type -> slipway.alarms.v1.PutMetricAlarmResponse
+	3,  // 32: slipway.alarms.v1.AlarmService.DescribeAlarms:output_type -> slipway.alarms.v1.DescribeAlarmsResponse
+	5,  // 33: slipway.alarms.v1.AlarmService.DeleteAlarms:output_type -> slipway.alarms.v1.DeleteAlarmsResponse
+	7,  // 34: slipway.alarms.v1.AlarmService.SetAlarmState:output_type -> slipway.alarms.v1.SetAlarmStateResponse
+	9,  // 35: slipway.alarms.v1.AlarmService.DescribeAlarmHistory:output_type -> slipway.alarms.v1.DescribeAlarmHistoryResponse
+	11, // 36: slipway.alarms.v1.AlarmService.WatchAlarms:output_type -> slipway.alarms.v1.WatchAlarmsResponse
+	13, // 37: slipway.alarms.v1.AlarmService.TestAlarm:output_type -> slipway.alarms.v1.TestAlarmResponse
+	15, // 38: slipway.alarms.v1.AlarmService.PutMetricData:output_type -> slipway.alarms.v1.PutMetricDataResponse
+	17, // 39: slipway.alarms.v1.AlarmService.GetMetricStatistics:output_type -> slipway.alarms.v1.GetMetricStatisticsResponse
+	31, // [31:40] is the sub-list for method output_type
+	22, // [22:31] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_slipway_alarms_v1_alarm_service_proto_init() }
@@ -1211,13 +1551,14 @@ func file_slipway_alarms_v1_alarm_service_proto_init() {
 		return
 	}
 	file_slipway_alarms_v1_alarm_proto_init()
+	file_slipway_alarms_v1_alarm_service_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_slipway_alarms_v1_alarm_service_proto_rawDesc), len(file_slipway_alarms_v1_alarm_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

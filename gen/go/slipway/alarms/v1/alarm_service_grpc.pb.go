@@ -25,6 +25,7 @@ const (
 	AlarmService_SetAlarmState_FullMethodName        = "/slipway.alarms.v1.AlarmService/SetAlarmState"
 	AlarmService_DescribeAlarmHistory_FullMethodName = "/slipway.alarms.v1.AlarmService/DescribeAlarmHistory"
 	AlarmService_WatchAlarms_FullMethodName          = "/slipway.alarms.v1.AlarmService/WatchAlarms"
+	AlarmService_TestAlarm_FullMethodName            = "/slipway.alarms.v1.AlarmService/TestAlarm"
 	AlarmService_PutMetricData_FullMethodName        = "/slipway.alarms.v1.AlarmService/PutMetricData"
 	AlarmService_GetMetricStatistics_FullMethodName  = "/slipway.alarms.v1.AlarmService/GetMetricStatistics"
 )
@@ -63,6 +64,12 @@ type AlarmServiceClient interface {
 	//
 	//	grpcurl -plaintext -d '{"alarmNames":["web-5xx"]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/WatchAlarms
 	WatchAlarms(ctx context.Context, in *WatchAlarmsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchAlarmsResponse], error)
+	// TestAlarm evaluates a definition over a synthetic series, with the same evaluation as alarms that are put. Nothing is kept.
+	//
+	//	grpcurl -plaintext -d '{"alarm":{"name":"t","namespace":"T","metricName":"m","statistic":"STATISTIC_SUM","period":"60s",
+	//	"evaluationPeriods":3,"datapointsToAlarm":2,"threshold":0,"comparisonOperator":"COMPARISON_OPERATOR_GREATER_THAN_THRESHOLD"},
+	//	"periods":[{"value":0},{},{"value":1},{"value":1}]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/TestAlarm
+	TestAlarm(ctx context.Context, in *TestAlarmRequest, opts ...grpc.CallOption) (*TestAlarmResponse, error)
 	// PutMetricData pushes samples of metrics.
 	//
 	//	grpcurl -plaintext -d '{"namespace":"Shop","metricData":[{"metricName":"Orders","value":1}]}'
@@ -152,6 +159,16 @@ func (c *alarmServiceClient) WatchAlarms(ctx context.Context, in *WatchAlarmsReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AlarmService_WatchAlarmsClient = grpc.ServerStreamingClient[WatchAlarmsResponse]
 
+func (c *alarmServiceClient) TestAlarm(ctx context.Context, in *TestAlarmRequest, opts ...grpc.CallOption) (*TestAlarmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TestAlarmResponse)
+	err := c.cc.Invoke(ctx, AlarmService_TestAlarm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *alarmServiceClient) PutMetricData(ctx context.Context, in *PutMetricDataRequest, opts ...grpc.CallOption) (*PutMetricDataResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PutMetricDataResponse)
@@ -206,6 +223,12 @@ type AlarmServiceServer interface {
 	//
 	//	grpcurl -plaintext -d '{"alarmNames":["web-5xx"]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/WatchAlarms
 	WatchAlarms(*WatchAlarmsRequest, grpc.ServerStreamingServer[WatchAlarmsResponse]) error
+	// TestAlarm evaluates a definition over a synthetic series, with the same evaluation as alarms that are put. Nothing is kept.
+	//
+	//	grpcurl -plaintext -d '{"alarm":{"name":"t","namespace":"T","metricName":"m","statistic":"STATISTIC_SUM","period":"60s",
+	//	"evaluationPeriods":3,"datapointsToAlarm":2,"threshold":0,"comparisonOperator":"COMPARISON_OPERATOR_GREATER_THAN_THRESHOLD"},
+	//	"periods":[{"value":0},{},{"value":1},{"value":1}]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/TestAlarm
+	TestAlarm(context.Context, *TestAlarmRequest) (*TestAlarmResponse, error)
 	// PutMetricData pushes samples of metrics.
 	//
 	//	grpcurl -plaintext -d '{"namespace":"Shop","metricData":[{"metricName":"Orders","value":1}]}'
@@ -243,6 +266,9 @@ func (UnimplementedAlarmServiceServer) DescribeAlarmHistory(context.Context, *De
 }
 func (UnimplementedAlarmServiceServer) WatchAlarms(*WatchAlarmsRequest, grpc.ServerStreamingServer[WatchAlarmsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchAlarms not implemented")
+}
+func (UnimplementedAlarmServiceServer) TestAlarm(context.Context, *TestAlarmRequest) (*TestAlarmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestAlarm not implemented")
 }
 func (UnimplementedAlarmServiceServer) PutMetricData(context.Context, *PutMetricDataRequest) (*PutMetricDataResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutMetricData not implemented")
@@ -372,6 +398,24 @@ func _AlarmService_WatchAlarms_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AlarmService_WatchAlarmsServer = grpc.ServerStreamingServer[WatchAlarmsResponse]
 
+func _AlarmService_TestAlarm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TestAlarmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AlarmServiceServer).TestAlarm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AlarmService_TestAlarm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AlarmServiceServer).TestAlarm(ctx, req.(*TestAlarmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AlarmService_PutMetricData_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PutMetricDataRequest)
 	if err := dec(in); err != nil {
@@ -434,6 +478,10 @@ var AlarmService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DescribeAlarmHistory",
 			Handler:    _AlarmService_DescribeAlarmHistory_Handler,
+		},
+		{
+			MethodName: "TestAlarm",
+			Handler:    _AlarmService_TestAlarm_Handler,
 		},
 		{
 			MethodName: "PutMetricData",
