@@ -88,7 +88,12 @@ deps-docker: ## Install and start Docker if missing, or say what to install
 ##@ Test
 
 .PHONY: test
-test: deps deps-docker ## Run every test: PKG=./services/hooks/... and ARGS='-run X' narrow it
+.PHONY: deps-prometheus
+deps-prometheus: ## Install Prometheus if missing, or say what to install
+	@scripts/install-prometheus || test -z "$${SLIPWAY_REQUIRE_PROMETHEUS:-}"
+
+.PHONY: test
+test: deps deps-docker deps-prometheus ## Run every test: PKG=./services/hooks/... and ARGS='-run X' narrow it
 ifeq ($(PKG),./...)
 	$(GO) test -timeout 15m $(ARGS) $$($(GO) list ./... | grep -v /test/integration$$)
 	$(GO) test -timeout 15m $(ARGS) ./test/integration # alone: it is a machine full of containers

@@ -5,7 +5,6 @@ package alarm
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -83,7 +82,7 @@ type Definition struct {
 	Namespace, Metric string
 	Dimensions        map[string]string
 	Unit              string
-	Statistic         string // one of the statistics, or a percentile such as "p99.9"
+	Statistic         string // one of the statistics, or an extended one such as "p99.9" or "TM(10%:90%)"
 	Period            time.Duration
 	EvaluationPeriods int // N
 	DatapointsToAlarm int // M
@@ -93,15 +92,10 @@ type Definition struct {
 	IgnoreLowSamples  bool // percentiles with too few samples keep the state
 }
 
-var percentile = regexp.MustCompile(`^p(\d{1,2}(\.\d{1,10})?|100)$`)
-
 // Percentile returns the percentile as a share of 1, if the statistic is one.
 func (d Definition) Percentile() (float64, bool) {
-	if !percentile.MatchString(d.Statistic) {
-		return 0, false
-	}
-	p, err := strconv.ParseFloat(d.Statistic[1:], 64)
-	return p / 100, err == nil && p <= 100
+	s, ok := parseStatistic(d.Statistic)
+	return s.upper.value / 100, ok && s.kind == "p"
 }
 
 // Violation is a field and the rule it breaks.
@@ -113,13 +107,14 @@ func (d Definition) Validate() []Violation {
 	add := func(field, rule string, args ...any) {
 		v = append(v, Violation{"alarm." + field, fmt.Sprintf(rule, args...)})
 	}
-	if _, ok := d.Percentile(); !ok {
+	if _, ok := parseStatistic(d.Statistic); !ok {
 		switch d.Statistic {
 		case SampleCount, Average, Sum, Minimum, Maximum:
 		case "":
 			add("statistic", "is needed, or extended_statistic")
 		default:
-			add("extended_statistic", "%q is not a percentile such as p99 or p99.9", d.Statistic)
+			add("extended_statistic", "%q is none of p0 to p100, tm, tc, ts or wm with a percent, IQM, PR(a:b), or TM, TC, TS or WM with "+
+				"(a:b) or (a%%:b%%)", d.Statistic)
 		}
 	}
 	if !validPeriod(d.Period) {

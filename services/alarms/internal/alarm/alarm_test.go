@@ -135,6 +135,36 @@ func TestStatistics(t *testing.T) {
 	}
 }
 
+func TestExtendedStatistics(t *testing.T) {
+	t.Parallel()
+	var b Bucket
+	for v := range 10 {
+		b.Add(float64(v+1), 1) // 1 to 10
+	}
+	b.Add(100, 10)
+	for statistic, want := range map[string]float64{
+		"p0": 1, "p50": 55, "p100": 100,
+		"tm50": 5.5, "TM(:50%)": 5.5, "TM(2:4)": 3.5, "TM(10:)": 100, "TM(25%:75%)": (6 + 7 + 8 + 9 + 10 + 100*10) / 15.0,
+		"tc50": 10, "TC(2:4)": 2, "ts50": 55, "TS(9:100)": 1010,
+		"wm50": (55 + 550) / 20.0, "WM(2:4)": (2 + 2 + 3 + 4*17) / 20.0, "WM(:4)": (1 + 2 + 3 + 4*17) / 20.0,
+		"IQM": (6 + 7 + 8 + 9 + 10 + 100*10) / 15.0, "PR(:10)": 50, "PR(2:4)": 10, "PR(10:)": 50,
+	} {
+		if got, ok := b.Statistic(Definition{Statistic: statistic}); !ok || math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s: %v %t, want %v", statistic, got, ok, want)
+		}
+	}
+	if _, ok := b.Statistic(Definition{Statistic: "TM(20:30)"}); ok {
+		t.Error("the mean of no sample")
+	}
+	for _, bad := range []string{
+		"p", "p101", "p1.12345678901", "p-1", "tm", "tmm90", "xx90", "TM", "TM()", "TM(:)", "TM(1%:2)", "TM(5:4)", "TM(1:2", "PR(1%:2%)", "IQM(1:2)", "p1e1", "TM(:101%)",
+	} {
+		if _, ok := parseStatistic(bad); ok {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+}
+
 func TestMinSamplesOfPercentiles(t *testing.T) {
 	t.Parallel()
 	for p, want := range map[float64]float64{0.99: 1000, 0.95: 200, 0.9: 100, 0.5: 20, 0.1: 100, 0.01: 1000} {

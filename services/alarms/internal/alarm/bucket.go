@@ -1,9 +1,6 @@
 package alarm
 
-import (
-	"math"
-	"sort"
-)
+import "math"
 
 // Bucket is the samples of one metric in one span of time.
 type Bucket struct {
@@ -72,31 +69,9 @@ func (b Bucket) Statistic(d Definition) (float64, bool) {
 	case Average:
 		return b.Sum / b.Count, true
 	}
-	p, ok := d.Percentile()
+	s, ok := parseStatistic(d.Statistic)
 	if !ok || b.Opaque {
 		return 0, false
 	}
-	return b.percentile(p), true
-}
-
-// percentile is the value at rank p of the samples in order, interpolated between the two samples nearest to it.
-func (b Bucket) percentile(p float64) float64 {
-	values := make([]float64, 0, len(b.Values))
-	for v := range b.Values {
-		values = append(values, v)
-	}
-	sort.Float64s(values)
-	rank := p * (b.Count - 1)
-	at := func(index float64) float64 {
-		seen := 0.0
-		for _, v := range values {
-			if seen += b.Values[v]; index < seen {
-				return v
-			}
-		}
-		return values[len(values)-1]
-	}
-	low := math.Floor(rank)
-	a, c := at(low), at(low+1)
-	return a + (rank-low)*(c-a)
+	return s.of(b)
 }
