@@ -120,14 +120,14 @@ func (s *Service) routes(lb *LoadBalancer) *Routes {
 		routes.Listeners = append(routes.Listeners, Listener{Name: "test", Address: lb.TestListener, Forward: s.Test})
 	}
 	for _, name := range lb.targetGroups() {
-		routes.TargetGroups = append(routes.TargetGroups, s.routed(name))
+		routes.TargetGroups = append(routes.TargetGroups, s.routed(lb, name))
 	}
 	return routes
 }
 
-// routed is the targets of a group that take requests: the healthy ones, or all that have been healthy once when none
-// is (ELB fails open), and those that drain.
-func (s *Service) routed(targetGroup string) RoutedTargetGroup {
+// routed is the targets of a group that take requests: the healthy ones, or all that have been healthy once when there are too
+// few (ELB fails open, unless it is told not to), and those that drain.
+func (s *Service) routed(lb *LoadBalancer, targetGroup string) RoutedTargetGroup {
 	var healthy, rest, draining []Target
 	for _, set := range s.TaskSets {
 		if set.TargetGroup != targetGroup {
@@ -147,8 +147,8 @@ func (s *Service) routed(targetGroup string) RoutedTargetGroup {
 			}
 		}
 	}
-	if len(healthy) == 0 {
-		healthy = rest
+	if len(healthy) < max(lb.MinimumHealthy, 1) && !lb.FailClosed {
+		healthy = append(healthy, rest...)
 	}
 	return RoutedTargetGroup{Name: targetGroup, Targets: append(healthy, draining...)}
 }
