@@ -47,6 +47,7 @@ type api struct {
 	configs         orchestratorpb.DeploymentConfigServiceClient
 	services        orchestratorpb.ServiceServiceClient
 	deployments     orchestratorpb.DeploymentServiceClient
+	appSpecs        orchestratorpb.AppSpecServiceClient
 	tasks           orchestratorpb.TaskServiceClient
 	events          orchestratorpb.EventServiceClient
 	hooks           hookspb.HookServiceClient
@@ -73,6 +74,7 @@ func (c *cli) connect() (*api, error) {
 		configs:         orchestratorpb.NewDeploymentConfigServiceClient(orchestrator),
 		services:        orchestratorpb.NewServiceServiceClient(orchestrator),
 		deployments:     orchestratorpb.NewDeploymentServiceClient(orchestrator),
+		appSpecs:        orchestratorpb.NewAppSpecServiceClient(orchestrator),
 		tasks:           orchestratorpb.NewTaskServiceClient(orchestrator),
 		events:          orchestratorpb.NewEventServiceClient(orchestrator),
 		hooks:           hookspb.NewHookServiceClient(c.conns[hooksName]),

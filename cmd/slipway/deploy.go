@@ -18,6 +18,7 @@ type deployFlags struct {
 	strategyFlags
 	taskDefinition string
 	file           string
+	appSpec        string
 	supersede      bool
 	detach         bool
 	requestID      string
@@ -34,13 +35,15 @@ The exit code is 0 only if the new revision is live, 1 if the deployment failed,
 stopped, and 124 if --timeout was reached while it goes on. Ctrl-C leaves; the deployment goes on.`,
 		Example: `  slipway deploy web --task-definition web:2
   slipway deploy web -f web-v2.yaml --steps 10:30s,50:30s,100
-  slipway deploy web --config CodeDeployDefault.ECSCanary10Percent5Minutes --detach`,
+  slipway deploy web --config CodeDeployDefault.ECSCanary10Percent5Minutes --detach
+  slipway deploy web --appspec appspec.yaml --config CodeDeployDefault.ECSLinear10PercentEvery1Minutes`,
 		Args: exactly("SERVICE"),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.deploy(cmd, f, args[0]) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.taskDefinition, "task-definition", "", `"family:revision", or "family" for its latest; the service's by default`)
 	flags.StringVarP(&f.file, "file", "f", "", "file with a task definition to register and deploy; - for stdin")
+	flags.StringVar(&f.appSpec, "appspec", "", "CodeDeploy's AppSpec file, YAML or JSON, that names task definition and hooks; - for stdin")
 	f.add(cmd)
 	flags.BoolVar(&f.supersede, "supersede", false, "stop the deployment at work and put this one in its place")
 	flags.BoolVar(&f.detach, "detach", false, "do not follow it")
@@ -52,6 +55,9 @@ func (c *cli) deploy(cmd *cobra.Command, f deployFlags, service string) error {
 	if f.taskDefinition != "" && f.file != "" {
 		return usagef(cmd, "--task-definition and --file exclude each other")
 	}
+	if f.appSpec != "" && (f.taskDefinition != "" || f.file != "" || f.strategy != "" || f.steps != "") {
+		return usagef(cmd, "--appspec names the task definition and goes with --config alone, not with --task-definition, --file, --strategy or --steps")
+	}
 	if _, err := f.apply(cmd, nil); err != nil { // before anything is called
 		return err
 	}
@@ -59,7 +65,11 @@ func (c *cli) deploy(cmd *cobra.Command, f deployFlags, service string) error {
 	if err != nil {
 		return err
 	}
-	d, err := c.createDeployment(cmd, a, f, service)
+	create := c.createDeployment
+	if f.appSpec != "" {
+		create = c.createAppSpecDeployment
+	}
+	d, err := create(cmd, a, f, service)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type env struct {
 	Configs         orchestratorpb.DeploymentConfigServiceClient
 	Services        orchestratorpb.ServiceServiceClient
 	Deployments     orchestratorpb.DeploymentServiceClient
+	AppSpecs        orchestratorpb.AppSpecServiceClient
 	Events          orchestratorpb.EventServiceClient
 	Tasks           orchestratorpb.TaskServiceClient
 }
@@ -85,6 +86,7 @@ func (e *env) dial(target string) {
 	e.Configs = orchestratorpb.NewDeploymentConfigServiceClient(conn)
 	e.Services = orchestratorpb.NewServiceServiceClient(conn)
 	e.Deployments = orchestratorpb.NewDeploymentServiceClient(conn)
+	e.AppSpecs = orchestratorpb.NewAppSpecServiceClient(e.conn)
 	e.Events = orchestratorpb.NewEventServiceClient(conn)
 	e.Tasks = orchestratorpb.NewTaskServiceClient(conn)
 }

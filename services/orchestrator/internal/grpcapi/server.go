@@ -39,6 +39,7 @@ func (s *Server) Register(to *grpcserver.Server) {
 	to.Register(&orchestratorpb.DeploymentConfigService_ServiceDesc, &deploymentConfigs{s: s})
 	to.Register(&orchestratorpb.ServiceService_ServiceDesc, &services{s: s})
 	to.Register(&orchestratorpb.DeploymentService_ServiceDesc, &deployments{s: s})
+	to.Register(&orchestratorpb.AppSpecService_ServiceDesc, &appSpecs{s: s})
 	to.Register(&orchestratorpb.EventService_ServiceDesc, &events{s: s})
 	to.Register(&orchestratorpb.TaskService_ServiceDesc, &tasks{s: s})
 }
