@@ -42,7 +42,7 @@ func fullDeployment(s *rollout.State) {
 	d.State, d.RolloutState, d.Reason, d.SupersededBy = rollout.RollbackSuccessful, rollout.RolloutFailed, "it failed", "d-next"
 	d.Stage, d.StageTime, d.Step, d.Sources = rollout.BakeTime, at(1), 2, []rollout.Revision{old}
 	d.ShiftGeneration, d.ShiftTime, d.BakeUntil, d.ScaleUpDeadline, d.HooksStarted, d.Deadlocked = 3, at(2), at(3), at(4), true, true
-	d.Failures, d.BreakerTripped = 4, true
+	d.Failures, d.FailureTime, d.BreakerTripped = 4, at(18), true
 	d.ErrorCode, d.RollbackOf, d.Undoes, d.RollbackDeployment = rollout.AlarmActive, "d-before", old, "d-after"
 	d.Paused, d.PausedSince = time.Minute, at(16)
 	d.Alarms = rollout.AlarmWatch{Status: rollout.MonitorTriggered, Triggered: []string{"b"}, Ignored: []string{"a"}, UnreadableSince: at(17)}

@@ -97,7 +97,7 @@ func (r *run) unreadable() (kind ConditionType, why string) {
 // an alarm, unless ignorePollAlarmFailure is set).
 func (r *run) alarmsLost() (why string, tooLong bool) {
 	d := r.Deployment
-	if d.Alarms.Status != Monitoring || d.Config.Alarms.Unreadable != StopOnUnreadableAlarm {
+	if d.Alarms.Status != Monitoring && d.State != Pending || d.Config.Alarms.Unreadable != StopOnUnreadableAlarm {
 		return "", false
 	}
 	_, why = r.unreadable()

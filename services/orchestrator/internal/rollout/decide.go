@@ -36,6 +36,11 @@ func Decide(s State, o Observation, now time.Time) Decision {
 func (r *run) advance() {
 	d := r.Deployment
 	if d.State == Pending && !r.start() {
+		if lost, tooLong := r.alarmsLost(); tooLong {
+			r.emit(Error, EventDeploymentFailed, map[string]string{"errorCode": string(AlarmActive)}, "%s", lost)
+			r.endWithout(AlarmActive, lost+" for "+d.Config.Alarms.UnreadableTimeout.String(), false)
+			return
+		}
 		r.scale(Envelope(r.Service.Spec.DesiredCount, d.Config.MinimumHealthyPercent, d.Config.MaximumPercent))
 		return
 	}

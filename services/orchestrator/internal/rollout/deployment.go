@@ -23,6 +23,7 @@ type Deployment struct {
 	HooksStarted    bool      // the hooks of the present stage have been asked for
 	Hooks           []HookRun // of the present stage
 	Failures        int       // failed tasks, each counted once
+	FailureTime     time.Time // of the latest
 	BreakerTripped  bool
 	Alarms          AlarmWatch
 	Rollback        *Rollback // non-nil once it rolls back

@@ -140,18 +140,18 @@ func (r *run) prove(set *TaskSet, task *Task) {
 		task.HealthyTime = r.now
 	}
 	breaker := r.config().CircuitBreaker
+	due := task.HealthyTime.Add(breaker.ResetAfter)
+	if due.After(r.now) {
+		if set.Failures > 0 || r.brings(set) && r.Deployment.Failures > 0 {
+			r.wakeAt(due)
+		}
+		return
+	}
+	if set.Failures > 0 && due.After(set.FailureTime) { // of later failures it says nothing
+		set.Failures, set.NotBefore = 0, time.Time{}
+	}
 	d := r.Deployment
-	resets := r.brings(set) && d.Config.Strategy == Rolling && breaker.ResetOnHealthyTask && !d.BreakerTripped
-	if task.Proven || set.Failures == 0 && (!resets || d.Failures == 0) {
-		return
-	}
-	if due := task.HealthyTime.Add(breaker.ResetAfter); due.After(r.now) {
-		r.wakeAt(due)
-		return
-	}
-	task.Proven = true
-	set.Failures, set.NotBefore = 0, time.Time{}
-	if resets {
+	if r.brings(set) && d.Config.Strategy == Rolling && breaker.ResetOnHealthyTask && !d.BreakerTripped && due.After(d.FailureTime) {
 		d.Failures = 0
 	}
 }
@@ -159,13 +159,17 @@ func (r *run) prove(set *TaskSet, task *Task) {
 // taskFailed counts a failure against the deployment at work when the task is of its target revision. Unlike in ECS, an
 // exit after RUNNING counts, unless the configuration says otherwise (aws/containers-roadmap#1206).
 func (r *run) taskFailed(set *TaskSet, task *Task, why string, exited bool) {
-	set.Failures++
-	set.NotBefore = r.now.Add(startDelay(set.Failures))
+	set.Failures, set.FailureTime = set.Failures+1, r.now
+	delay := startDelay(set.Failures)
+	if !task.RunningTime.IsZero() {
+		delay = min(delay, maxRestartDelay)
+	}
+	set.NotBefore = r.now.Add(delay)
 	detail := map[string]string{"task": task.Name, "taskSet": set.ID}
 	d := r.Deployment
 	counts := r.brings(set) && !d.BreakerTripped && d.Stage != CleanUp && r.breakerCounts(exited)
 	if counts {
-		d.Failures++
+		d.Failures, d.FailureTime = d.Failures+1, r.now
 	}
 	limit, on := 0, false
 	if counts {
@@ -209,10 +213,12 @@ func (d *Deployment) FailureLimit(desired int) (limit int, on bool) {
 	return DefaultThreshold().For(desired), true
 }
 
-// The delay before a task that came to nothing is replaced doubles to ECS's longest (service throttle logic).
+// The delay before a task that came to nothing is replaced doubles to ECS's longest (service throttle logic). One that had been
+// running is replaced sooner: ECS does not throttle those.
 const (
 	firstStartDelay = 250 * time.Millisecond
 	maxStartDelay   = 27 * time.Minute
+	maxRestartDelay = 15 * time.Second
 	impairedAfter   = 5 // starts in a row that came to nothing before that is told
 )
 

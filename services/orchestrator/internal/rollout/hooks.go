@@ -62,7 +62,8 @@ func (r *run) startHooks() {
 	d.HooksStarted = true
 	for i, hook := range d.Config.Hooks {
 		repeated := hook.FirstStepOnly && d.Step > 1
-		if slices.Contains(hook.Stages, d.Stage) && !repeated && !(hook.Pause && d.Rollback != nil) {
+		undoes := d.Rollback == nil || !hook.Pause && d.wasAt(d.Stage) // what was not done need not be undone
+		if slices.Contains(hook.Stages, d.Stage) && !repeated && undoes {
 			r.startHook(i, hook)
 		}
 	}
@@ -84,7 +85,7 @@ func (r *run) startHook(index int, hook Hook) {
 		run.Quorum = hook.Quorum
 	}
 	d.Hooks = append(d.Hooks, run)
-	r.emit(Info, event, map[string]string{"hookId": run.ID, "lifecycleStage": string(d.Stage)}, "%s at %s", what, d.Stage)
+	r.emit(Info, event, run.detail(), "%s at %s", what, d.Stage)
 }
 
 // hookID is the invocation's identity: deployment, stage, step, hook, and whether it is part of the rollback.
@@ -125,7 +126,11 @@ func (r *run) settleHook(h *HookRun) {
 		r.hookEnded(h)
 		return
 	}
-	r.wait(WaitHook, h.Expire, thenOf(h.OnTime), "hook %s at %s", h.Hook, h.Stage)
+	expire, then := h.Expire, thenOf(h.OnTime)
+	if back := r.Deployment.Rollback; back != nil {
+		expire, then = back.Deadline, "the rollback goes on"
+	}
+	r.wait(WaitHook, expire, then, "hook %s at %s", h.Hook, h.Stage)
 }
 
 func thenOf(action TimeoutAction) string {
@@ -155,7 +160,19 @@ func (r *run) hookEnded(h *HookRun) {
 	if h.Reason != "" {
 		text += ": " + h.Reason
 	}
-	r.emit(kind, name, map[string]string{"hookId": h.ID, "lifecycleStage": string(h.Stage)}, "%s", text)
+	r.emit(kind, name, h.detail(), "%s", text)
+}
+
+// detail is what events tell of a hook, by the names of "ECS Hook State Change".
+func (h HookRun) detail() map[string]string {
+	detail := map[string]string{"hookId": h.ID, "lifecycleStage": string(h.Stage), "hookType": "HOOK"}
+	if h.Hook == "" {
+		detail["hookType"] = "PAUSE"
+	}
+	if !h.Expire.IsZero() {
+		detail["expiresAt"] = h.Expire.Format(time.RFC3339)
+	}
+	return detail
 }
 
 // verdict tells whether an ended hook asks for a rollback.
@@ -211,8 +228,7 @@ func (r *run) continued(id string, timeout time.Duration, onTime TimeoutAction, 
 		}
 		d.Hooks = append(d.Hooks, h)
 		i = len(d.Hooks) - 1
-		detail := map[string]string{"hookId": id, "lifecycleStage": string(d.Stage)}
-		r.emit(Info, EventHookAwaitingAction, detail, "waiting for ContinueDeployment %s", when)
+		r.emit(Info, EventHookAwaitingAction, h.detail(), "waiting for ContinueDeployment %s", when)
 	}
 	if h := &d.Hooks[i]; !h.ended() {
 		r.settleHook(h)

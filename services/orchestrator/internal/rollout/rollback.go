@@ -1,6 +1,9 @@
 package rollout
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // beginRollback returns to the most recent revision that a deployment completed with. That one is no longer COMPLETED
 // while it is rolled back to, so a deployment that supersedes the rollback and fails has nothing to return to
@@ -57,8 +60,12 @@ func (r *run) advanceRollback() {
 func (r *run) rollBackAnew(why string) {
 	d := r.Deployment
 	completed := r.Service.Completed
-	if completed == nil {
+	switch set := r.Service.taskSet(d.Target.ID); {
+	case completed == nil:
 		d.Reason += "; there is no COMPLETED service revision to roll back to"
+		return
+	case set == nil || len(set.Tasks) == 0 && (set.TargetGroup == "" || r.Service.share(set.TargetGroup) == 0):
+		d.Reason += "; nothing of the new revision had begun, so there is nothing to roll back"
 		return
 	}
 	back := Deployment{
@@ -79,6 +86,9 @@ func (r *run) rollBackAnew(why string) {
 }
 
 func (r *run) newRollback(why string, to Completed, c Config) *Rollback {
+	if set := r.Service.taskSet(to.Revision.ID); set != nil {
+		set.Failures, set.NotBefore = 0, time.Time{} // its capacity comes first, whatever it failed at before
+	}
 	return &Rollback{
 		Reason: why, Revision: to.Revision, Deployment: to.Deployment, StartTime: r.now, Deadline: r.now.Add(c.RollbackTimeout),
 	}
@@ -138,13 +148,13 @@ func (r *run) rollBackStage() bool {
 		r.enterStage(ProductionTrafficShift)
 		return true
 	case ProductionTrafficShift:
-		if !r.productionBack(back) || !r.hooksDone() {
+		if !r.productionBack(back) || !r.rollbackHooksDone() {
 			return false
 		}
 		r.enterStage(TestTrafficShift)
 		return true
 	case TestTrafficShift:
-		if !r.shiftTest(back.TargetGroup) || !r.hooksDone() {
+		if !r.shiftTest(back.TargetGroup) || !r.rollbackHooksDone() {
 			return false
 		}
 		r.enterStage(CleanUp)
@@ -167,6 +177,19 @@ func (r *run) rollBackStage() bool {
 	return false
 }
 
+// rollbackHooksDone calls the hooks of a shift again. They do not hold a rollback beyond its deadline: traffic is back already.
+func (r *run) rollbackHooksDone() bool {
+	if d := r.Deployment; !d.Rollback.Deadline.After(r.now) {
+		d.Hooks, d.HooksStarted = nil, true
+	}
+	return r.hooksDone()
+}
+
+// wasAt reports whether the deployment went into the stage on its way forward.
+func (d *Deployment) wasAt(stage Stage) bool {
+	return slices.ContainsFunc(d.History, func(s StageRecord) bool { return s.Stage == stage && !s.Rollback })
+}
+
 // productionBack restores the old revision's capacity, then its weight. When the new revision serves nothing, one
 // healthy task of the old one is enough to take the traffic.
 func (r *run) productionBack(back *TaskSet) bool {
@@ -185,8 +208,10 @@ func (r *run) productionBack(back *TaskSet) bool {
 	}
 	if d.Rollback.SafeTime.IsZero() {
 		d.Rollback.SafeTime = r.now
-		r.emit(Info, EventTrafficShifted, map[string]string{"productionTrafficWeight": "0", "rollback": "true"},
-			"100 %% of production traffic is back on %s", back.Revision.ID)
+		if r.Service.Spec.LoadBalancer != nil && (d.wasAt(ProductionTrafficShift) || d.RollbackOf != "") {
+			r.emit(Info, EventTrafficShifted, map[string]string{"productionTrafficWeight": "0", "rollback": "true"},
+				"100 %% of production traffic is back on %s", back.Revision.ID)
+		}
 	}
 	return true
 }

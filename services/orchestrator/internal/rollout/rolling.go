@@ -86,8 +86,11 @@ func (r *run) moveTowards(revision Revision) {
 		if set.Revision.ID == revision.ID {
 			continue
 		}
-		live, _, _ := set.live()
-		set.Count = min(live, left)
+		keep, _, _ := set.live()
+		if !set.Frozen {
+			keep = max(keep, set.Count) // what died is replaced with its own revision
+		}
+		set.Count = min(keep, left)
 		left -= set.Count
 	}
 	before := len(r.events)

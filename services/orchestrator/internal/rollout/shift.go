@@ -174,7 +174,7 @@ func (r *run) shiftStep() bool {
 		return false
 	}
 	if d.ShiftTime.IsZero() {
-		if r.grows(step) && !r.scaledUp(step) {
+		if !r.scaledUp(step) { // the desired count may have grown, or a task died
 			return false
 		}
 		share := r.shareOf(set, step)
@@ -182,8 +182,10 @@ func (r *run) shiftStep() bool {
 			return false
 		}
 		d.ShiftTime = r.now
-		r.emit(Info, EventTrafficShifted, map[string]string{"productionTrafficWeight": percent(share), "step": strconv.Itoa(d.Step)},
-			"%s %% of production traffic is on %s", percent(share), d.Target.ID)
+		if r.Service.Spec.LoadBalancer != nil {
+			r.emit(Info, EventTrafficShifted, map[string]string{"productionTrafficWeight": percent(share), "step": strconv.Itoa(d.Step)},
+				"%s %% of production traffic is on %s", percent(share), d.Target.ID)
+		}
 	}
 	if !r.hooksDone() {
 		return false
@@ -195,12 +197,6 @@ func (r *run) shiftStep() bool {
 		return false
 	}
 	return (!step.Pause || r.stepContinued()) && r.alarmsKnown()
-}
-
-// grows reports whether the step needs more tasks than the one before.
-func (r *run) grows(step TrafficStep) bool {
-	d, desired := r.Deployment, r.Service.Spec.DesiredCount
-	return d.Step > 1 && step.Tasks(desired) > d.Config.Steps[d.Step-2].Tasks(desired)
 }
 
 // shareOf is the share that a step gives to the new revision: its own, and what is there already where it would else go to

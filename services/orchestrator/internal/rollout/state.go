@@ -129,6 +129,7 @@ type TaskSet struct {
 	Frozen      bool   // no task is started any more; those that run stay
 	Tasks       []Task
 	Failures    int       // starts in a row that came to nothing
+	FailureTime time.Time // of the latest
 	NotBefore   time.Time // no task is started before
 }
 
@@ -140,7 +141,6 @@ type Task struct {
 	Address     string    // host:port of its target, "" without a load balancer or before it runs
 	Healthy     bool
 	HealthyTime time.Time // since when, zero unless healthy
-	Proven      bool      // it stayed healthy for long enough to take back earlier failures
 	EverHealthy bool
 	Unhealthy   bool      // it fails its health checks and is to be replaced; counted as a failure once
 	DrainTime   time.Time // zero unless it drains: when draining ends at the latest

@@ -13,12 +13,13 @@ func (r *run) steady() {
 		return
 	case len(s.TaskSets) == 1 && !s.TaskSets[0].Frozen:
 		s.TaskSets[0].Count = s.Spec.DesiredCount
-	case current != nil && (!s.anyFrozen() || !current.Frozen && s.share(current.TargetGroup) == FullShare && s.alone(current)):
+	case current != nil && !s.anyFrozen():
 		current.Count = s.Spec.DesiredCount
 	}
 	for i := range s.TaskSets {
 		if set := &s.TaskSets[i]; set.Frozen {
-			set.Count, _, _ = set.live() // what is gone stays gone
+			live, _, _ := set.live()
+			set.Count = min(set.Count, live) // what is gone stays gone
 		}
 	}
 	c := s.Spec.Config
@@ -34,14 +35,18 @@ func (r *run) finishDeferred(current *TaskSet) {
 	r.tellSteady()
 }
 
-// alone reports whether no other task set is in the set's target group.
-func (s *Service) alone(set *TaskSet) bool {
+// rescale lets what a stopped deployment left behind follow the desired count: fewer tasks are wanted of every task set, more of
+// the one that may start tasks.
+func (s *Service) rescale(from, to int) {
 	for i := range s.TaskSets {
-		if other := &s.TaskSets[i]; other.ID != set.ID && other.TargetGroup == set.TargetGroup {
-			return false
+		set := &s.TaskSets[i]
+		switch {
+		case to < from:
+			set.Count = min(set.Count, to)
+		case !set.Frozen:
+			set.Count = min(set.Count+to-from, to)
 		}
 	}
-	return true
 }
 
 func (s *Service) anyFrozen() bool {
