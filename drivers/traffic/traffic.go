@@ -79,6 +79,9 @@ type TargetGroup struct {
 	Algorithm string
 	// Targets may receive requests, except those that drain. IDs are unique in the group.
 	Targets []Target
+	// SlowStart is how long a target's share of the group's requests grows, linearly, from nothing to its full part, beginning
+	// at its StartTime; 0 is off. While no other target of the group has its full part, it has no effect. Only with RoundRobin.
+	SlowStart time.Duration
 }
 
 // Target is one address of a target group.
@@ -92,6 +95,8 @@ type Target struct {
 	// DrainTime is the absolute end of the drain budget, when what is in flight is cut: requests, streams and
 	// upgraded connections. Zero means no end.
 	DrainTime time.Time
+	// StartTime is since when the target takes requests. Only SlowStart looks at it.
+	StartTime time.Time
 }
 
 // Update is a snapshot or a change of what is in force.

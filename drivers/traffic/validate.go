@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/slipway-deploy/slipway/platform/problem"
 )
@@ -19,6 +20,8 @@ const (
 	MaxForward = 5
 	// MaxTargets is the most targets a target group may have.
 	MaxTargets = 10000
+	// MaxSlowStart is the longest slow start (ELB: slow_start.duration_seconds).
+	MaxSlowStart = 15 * time.Minute
 	// FullWeight is what the weights of a listener sum to.
 	FullWeight = 1000
 )
@@ -82,6 +85,12 @@ func (v *violations) targetGroups(groups []TargetGroup) map[string]bool {
 		case "", RoundRobin, LeastOutstandingRequests:
 		default:
 			v.add(field+".algorithm", "must be round_robin or least_outstanding_requests")
+		}
+		if g.SlowStart < 0 || g.SlowStart > MaxSlowStart {
+			v.add(field+".slow_start", "must be 0 to %s", MaxSlowStart)
+		}
+		if g.SlowStart > 0 && g.Algorithm != RoundRobin {
+			v.add(field+".slow_start", "goes with round_robin alone")
 		}
 		if len(g.Targets) > MaxTargets {
 			v.add(field+".targets", "must be at most %d", MaxTargets)

@@ -4,6 +4,7 @@ package wire
 import (
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/slipway-deploy/slipway/drivers/traffic"
@@ -22,10 +23,16 @@ func RoutesPB(r traffic.Routes) *trafficpb.Routes {
 	}
 	for _, g := range r.TargetGroups {
 		group := &trafficpb.TargetGroup{Name: g.Name, Protocol: protocolPB(g.Protocol), Algorithm: algorithmPB(g.Algorithm)}
+		if g.SlowStart > 0 {
+			group.SlowStart = durationpb.New(g.SlowStart)
+		}
 		for _, t := range g.Targets {
 			target := &trafficpb.Target{Id: t.ID, Address: t.Address, Draining: t.Draining}
 			if !t.DrainTime.IsZero() {
 				target.DrainTime = timestamppb.New(t.DrainTime)
+			}
+			if !t.StartTime.IsZero() {
+				target.StartTime = timestamppb.New(t.StartTime)
 			}
 			group.Targets = append(group.Targets, target)
 		}
@@ -45,10 +52,13 @@ func Routes(pb *trafficpb.Routes) traffic.Routes {
 		r.Listeners = append(r.Listeners, listener)
 	}
 	for _, g := range pb.GetTargetGroups() {
-		group := traffic.TargetGroup{Name: g.GetName(), Protocol: protocol(g.GetProtocol()), Algorithm: algorithm(g.GetAlgorithm())}
+		group := traffic.TargetGroup{
+			Name: g.GetName(), Protocol: protocol(g.GetProtocol()), Algorithm: algorithm(g.GetAlgorithm()), SlowStart: g.GetSlowStart().AsDuration(),
+		}
 		for _, t := range g.GetTargets() {
 			group.Targets = append(group.Targets, traffic.Target{
 				ID: t.GetId(), Address: t.GetAddress(), Draining: t.GetDraining(), DrainTime: timeOf(t.GetDrainTime()),
+				StartTime: timeOf(t.GetStartTime()),
 			})
 		}
 		r.TargetGroups = append(r.TargetGroups, group)

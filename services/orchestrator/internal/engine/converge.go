@@ -67,7 +67,7 @@ func routesOf(service rollout.Service, r rollout.Routes) traffic.Routes {
 		routes.Listeners = append(routes.Listeners, listener)
 	}
 	for _, g := range r.TargetGroups {
-		group := traffic.TargetGroup{Name: g.Name, Protocol: lb.ProtocolVersion, Algorithm: lb.Algorithm}
+		group := traffic.TargetGroup{Name: g.Name, Protocol: lb.ProtocolVersion, Algorithm: lb.Algorithm, SlowStart: lb.SlowStart}
 		for _, t := range g.Targets {
 			group.Targets = append(group.Targets, traffic.Target(t))
 		}

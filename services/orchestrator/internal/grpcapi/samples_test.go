@@ -192,7 +192,7 @@ func fullServices() map[string]*orchestratorpb.Service {
 				TargetGroup: "web-a", AlternateTargetGroup: "web-b", ContainerName: "app", ContainerPort: 81, ProductionListener: "127.0.0.1:8080",
 				TestListener: "127.0.0.1:8081", Algorithm: orchestratorpb.LoadBalancer_ALGORITHM_ROUND_ROBIN,
 				ProtocolVersion: orchestratorpb.LoadBalancer_PROTOCOL_VERSION_GRPC, DeregistrationDelay: seconds(9),
-				SlowStart: seconds(31), FailOpen: new(false), MinimumHealthyTargetsCount: 2, Stickiness: seconds(32),
+				SlowStart: seconds(31), FailOpen: new(false), MinimumHealthyTargetsCount: 2,
 			},
 			DeploymentConcurrency: &orchestratorpb.DeploymentConcurrency{Mode: orchestratorpb.DeploymentConcurrency_MODE_COALESCE},
 		}

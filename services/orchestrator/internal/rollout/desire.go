@@ -30,6 +30,7 @@ type Target struct {
 	Address   string
 	Draining  bool
 	DrainTime time.Time
+	StartTime time.Time // since when it is healthy, for a slow start
 }
 
 // Routes is what the data plane serves for the service.
@@ -141,6 +142,9 @@ func (s *Service) routed(lb *LoadBalancer, targetGroup string) RoutedTargetGroup
 				target.Draining, target.DrainTime = true, t.DrainTime
 				draining = append(draining, target)
 			case t.Healthy:
+				if lb.SlowStart > 0 {
+					target.StartTime = t.HealthyTime
+				}
 				healthy = append(healthy, target)
 			case t.EverHealthy:
 				rest = append(rest, target)

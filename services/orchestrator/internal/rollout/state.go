@@ -92,7 +92,6 @@ type LoadBalancer struct {
 	SlowStart            time.Duration
 	FailClosed           bool // ELB fails open
 	MinimumHealthy       int  // targets; fewer and the target group fails open
-	Stickiness           time.Duration
 }
 
 // Completed names the most recent service revision that a deployment completed with: what a rollback returns to.

@@ -12,8 +12,7 @@ const (
 	maxOfEach    = 10 // pause hooks, and other hooks, of one service
 
 	maxQueueLimit = 20
-	maxSlowStart  = 15 * time.Minute   // ELB: slow_start.duration_seconds 30..900
-	maxStickiness = 7 * 24 * time.Hour // ELB: 1..604800 s
+	maxSlowStart  = 15 * time.Minute // ELB: slow_start.duration_seconds 30..900
 )
 
 // Validate returns every rule that the spec breaks, by the names of the API's fields.
@@ -53,9 +52,6 @@ func (lb *LoadBalancer) validate() []Violation {
 		if lb.Algorithm == leastOutstandingRequests {
 			v.add("load_balancer.slow_start", "does not go with LEAST_OUTSTANDING_REQUESTS, as in ELB; set algorithm to ROUND_ROBIN")
 		}
-	}
-	if lb.Stickiness != 0 {
-		v.duration("load_balancer.stickiness", lb.Stickiness, time.Second, maxStickiness)
 	}
 	return v
 }

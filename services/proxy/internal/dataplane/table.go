@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/slipway-deploy/slipway/drivers/traffic"
 	"github.com/slipway-deploy/slipway/services/proxy/internal/balance"
@@ -23,15 +24,17 @@ type pool struct {
 	name     string
 	http1    bool // upgrades can pass
 	leastOut bool
-	open     []*target // that take requests
+	slow     time.Duration // slow start; 0 is off
+	open     []*target     // that take requests
 	draining int
 	group    *group
 }
 
 // group is what a target group keeps over all its tables.
 type group struct {
-	turn  atomic.Uint64
-	stats *requestmetrics.Group
+	turn   atomic.Uint64
+	passed atomic.Uint64
+	stats  *requestmetrics.Group
 }
 
 // choose returns the target whose turn it is, not one of tried.
@@ -40,7 +43,19 @@ func (p *pool) choose(tried []*target) (*target, bool) {
 	if p.leastOut {
 		return balance.LeastOutstanding(turn, p.open, tried)
 	}
-	return balance.RoundRobin(turn, p.open, tried)
+	t, ok := balance.RoundRobin(turn, p.open, tried)
+	if !ok || p.slow == 0 {
+		return t, ok
+	}
+	now := time.Now()
+	if !t.declines(turn, now, p.slow) {
+		return t, true
+	}
+	settled := slices.DeleteFunc(slices.Clone(p.open), func(t *target) bool { return t.starting(now, p.slow) || t.Avoid() })
+	if other, ok := balance.RoundRobin(p.group.passed.Add(1)-1, settled, tried); ok {
+		return other, true
+	}
+	return t, true
 }
 
 // empty says why there is no target to choose.
@@ -60,13 +75,14 @@ func compile(routes traffic.Routes, groupOf func(string) *group, targetOf func(t
 	for _, g := range routes.TargetGroups {
 		p := &pool{
 			name: g.Name, http1: g.Protocol == traffic.HTTP1, leastOut: g.Algorithm == traffic.LeastOutstandingRequests,
-			group: groupOf(g.Name),
+			group: groupOf(g.Name), slow: g.SlowStart,
 		}
 		for _, t := range g.Targets {
 			target := targetOf(targetKey{g.Name, g.Protocol, t.ID, t.Address})
 			if t.Draining {
 				p.draining++
 			} else {
+				target.start.Store(t.StartTime.UnixNano())
 				p.open = append(p.open, target)
 			}
 		}

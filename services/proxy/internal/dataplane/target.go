@@ -20,6 +20,7 @@ type target struct {
 	outstanding atomic.Int64 // requests, streams and upgraded connections in flight
 	refusing    atomic.Bool  // it drains or was removed
 	avoidUntil  atomic.Int64 // Unix nanoseconds; 0 for a target that could be reached
+	start       atomic.Int64 // Unix nanoseconds: since when it takes requests, for slow start
 
 	mu     sync.Mutex
 	first  *exchange // list of what is in flight

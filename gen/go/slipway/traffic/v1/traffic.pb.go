@@ -13,6 +13,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -329,7 +330,10 @@ type TargetGroup struct {
 	// How a target is chosen.
 	Algorithm TargetGroup_Algorithm `protobuf:"varint,3,opt,name=algorithm,proto3,enum=slipway.traffic.v1.TargetGroup_Algorithm" json:"algorithm,omitempty"`
 	// The targets that may receive requests, and those that drain.
-	Targets       []*Target `protobuf:"bytes,4,rep,name=targets,proto3" json:"targets,omitempty"`
+	Targets []*Target `protobuf:"bytes,4,rep,name=targets,proto3" json:"targets,omitempty"`
+	// How long a target's share of the group's requests grows from nothing to its full part, beginning at its start_time; 0 is off.
+	// While no other target of the group has its full part, it has no effect. Only with ROUND_ROBIN.
+	SlowStart     *durationpb.Duration `protobuf:"bytes,5,opt,name=slow_start,json=slowStart,proto3" json:"slow_start,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -392,6 +396,13 @@ func (x *TargetGroup) GetTargets() []*Target {
 	return nil
 }
 
+func (x *TargetGroup) GetSlowStart() *durationpb.Duration {
+	if x != nil {
+		return x.SlowStart
+	}
+	return nil
+}
+
 // Target is one address of a target group.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -402,7 +413,9 @@ type Target struct {
 	// A draining target gets no new request; the ones in flight may finish until drain_time.
 	Draining bool `protobuf:"varint,3,opt,name=draining,proto3" json:"draining,omitempty"`
 	// When what is still in flight is cut. Absent means no limit.
-	DrainTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=drain_time,json=drainTime,proto3" json:"drain_time,omitempty"`
+	DrainTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=drain_time,json=drainTime,proto3" json:"drain_time,omitempty"`
+	// With slow_start: since when it takes requests.
+	StartTime     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +474,13 @@ func (x *Target) GetDraining() bool {
 func (x *Target) GetDrainTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.DrainTime
+	}
+	return nil
+}
+
+func (x *Target) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
 	}
 	return nil
 }
@@ -542,7 +562,7 @@ var File_slipway_traffic_v1_traffic_proto protoreflect.FileDescriptor
 
 const file_slipway_traffic_v1_traffic_proto_rawDesc = "" +
 	"\n" +
-	" slipway/traffic/v1/traffic.proto\x12\x12slipway.traffic.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x01\n" +
+	" slipway/traffic/v1/traffic.proto\x12\x12slipway.traffic.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x01\n" +
 	"\x06Routes\x12$\n" +
 	"\aservice\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x03\x18\x80\x04R\aservice\x12D\n" +
@@ -556,12 +576,14 @@ const file_slipway_traffic_v1_traffic_proto_rawDesc = "" +
 	"\x13WeightedTargetGroup\x12*\n" +
 	"\ftarget_group\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\vtargetGroup\x12\"\n" +
 	"\x06weight\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x06weight\"\xdc\x03\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x06weight\"\x96\x04\n" +
 	"\vTargetGroup\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12N\n" +
 	"\bprotocol\x18\x02 \x01(\x0e2(.slipway.traffic.v1.TargetGroup.ProtocolB\b\xbaH\x05\x82\x01\x02\x10\x01R\bprotocol\x12Q\n" +
 	"\talgorithm\x18\x03 \x01(\x0e2).slipway.traffic.v1.TargetGroup.AlgorithmB\b\xbaH\x05\x82\x01\x02\x10\x01R\talgorithm\x12?\n" +
-	"\atargets\x18\x04 \x03(\v2\x1a.slipway.traffic.v1.TargetB\t\xbaH\x06\x92\x01\x03\x10\x90NR\atargets\"_\n" +
+	"\atargets\x18\x04 \x03(\v2\x1a.slipway.traffic.v1.TargetB\t\xbaH\x06\x92\x01\x03\x10\x90NR\atargets\x128\n" +
+	"\n" +
+	"slow_start\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\tslowStart\"_\n" +
 	"\bProtocol\x12\x18\n" +
 	"\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0ePROTOCOL_HTTP1\x10\x01\x12\x12\n" +
@@ -570,13 +592,15 @@ const file_slipway_traffic_v1_traffic_proto_rawDesc = "" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ALGORITHM_ROUND_ROBIN\x10\x01\x12(\n" +
-	"$ALGORITHM_LEAST_OUTSTANDING_REQUESTS\x10\x02\"\x9b\x01\n" +
+	"$ALGORITHM_LEAST_OUTSTANDING_REQUESTS\x10\x02\"\xd6\x01\n" +
 	"\x06Target\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\x12!\n" +
 	"\aaddress\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x03R\aaddress\x12\x1a\n" +
 	"\bdraining\x18\x03 \x01(\bR\bdraining\x129\n" +
 	"\n" +
-	"drain_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tdrainTime\"\x8c\x01\n" +
+	"drain_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tdrainTime\x129\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\x8c\x01\n" +
 	"\rAppliedRoutes\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1e\n" +
 	"\n" +
@@ -609,7 +633,8 @@ var file_slipway_traffic_v1_traffic_proto_goTypes = []any{
 	(*TargetGroup)(nil),           // 5: slipway.traffic.v1.TargetGroup
 	(*Target)(nil),                // 6: slipway.traffic.v1.Target
 	(*AppliedRoutes)(nil),         // 7: slipway.traffic.v1.AppliedRoutes
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_slipway_traffic_v1_traffic_proto_depIdxs = []int32{
 	3, // 0: slipway.traffic.v1.Routes.listeners:type_name -> slipway.traffic.v1.Listener
@@ -618,12 +643,14 @@ var file_slipway_traffic_v1_traffic_proto_depIdxs = []int32{
 	0, // 3: slipway.traffic.v1.TargetGroup.protocol:type_name -> slipway.traffic.v1.TargetGroup.Protocol
 	1, // 4: slipway.traffic.v1.TargetGroup.algorithm:type_name -> slipway.traffic.v1.TargetGroup.Algorithm
 	6, // 5: slipway.traffic.v1.TargetGroup.targets:type_name -> slipway.traffic.v1.Target
-	8, // 6: slipway.traffic.v1.Target.drain_time:type_name -> google.protobuf.Timestamp
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	8, // 6: slipway.traffic.v1.TargetGroup.slow_start:type_name -> google.protobuf.Duration
+	9, // 7: slipway.traffic.v1.Target.drain_time:type_name -> google.protobuf.Timestamp
+	9, // 8: slipway.traffic.v1.Target.start_time:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_slipway_traffic_v1_traffic_proto_init() }
