@@ -18,7 +18,8 @@ import (
 //
 // The fields are the generated clients. Their calls return *Error, get a deadline of 5 s when the context has none, and
 // are tried a few times while a service is Unavailable. A test may put its own implementation into a field: Deploy, Wait,
-// Watch and ReportResult work on a Client with nothing but the field that they need (Deployments, or Hooks).
+// Watch, ReportResult and ReportLifecycleEvent work on a Client with nothing but the field that they need (Deployments, Hooks
+// or LifecycleEvents).
 type Client struct {
 	Clusters          orchestratorpb.ClusterServiceClient
 	TaskDefinitions   orchestratorpb.TaskDefinitionServiceClient
@@ -28,6 +29,7 @@ type Client struct {
 	Tasks             orchestratorpb.TaskServiceClient
 	Events            orchestratorpb.EventServiceClient
 	Hooks             hookspb.HookServiceClient
+	LifecycleEvents   hookspb.LifecycleEventServiceClient
 	TargetGroups      healthcheckpb.TargetGroupServiceClient
 	Alarms            alarmspb.AlarmServiceClient
 
@@ -64,6 +66,7 @@ func Dial(cfg Config) (*Client, error) {
 	c.Tasks = orchestratorpb.NewTaskServiceClient(orchestrator)
 	c.Events = orchestratorpb.NewEventServiceClient(orchestrator)
 	c.Hooks = hookspb.NewHookServiceClient(hooks)
+	c.LifecycleEvents = hookspb.NewLifecycleEventServiceClient(hooks)
 	c.TargetGroups = healthcheckpb.NewTargetGroupServiceClient(healthcheck)
 	c.Alarms = alarmspb.NewAlarmServiceClient(alarms)
 	return c, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -37,6 +38,9 @@ type Invocation struct {
 	Stage string
 	// Deployment is the deployment's id.
 	Deployment string
+	// ReportBack says that what the handler answers does not count: it is called once, as AWS CodeDeploy calls hooks, and the
+	// result is told by Client.ReportLifecycleEvent with Deployment and ID. Service, revision, weights and details are not set.
+	ReportBack bool
 	// Service is "cluster/service".
 	Service string
 	// ServiceRevision is the new one, "cluster/service/number", also while rolling back.
@@ -46,7 +50,7 @@ type Invocation struct {
 	// ProductionTrafficWeights is percent of production traffic by service revision; set at PRE_PRODUCTION_TRAFFIC_SHIFT
 	// and PRODUCTION_TRAFFIC_SHIFT only.
 	ProductionTrafficWeights map[string]float64
-	// Details is what the service's deployment configuration gives the hook, with what earlier attempts answered.
+	// Details is what the service's deployment configuration gives the hook, with what it answered earlier in the deployment.
 	Details map[string]any
 }
 
@@ -61,8 +65,11 @@ type Result struct {
 	Reason string
 	// CallBackDelay, with IN_PROGRESS, is when to ask again, at least 100 ms. Default 30 s.
 	CallBackDelay time.Duration
-	// Details, with IN_PROGRESS, are merged by key into those of the next attempt. Values are what encoding/json takes.
+	// Details are merged by key into those of the next call of the same hook in the same deployment. Values are what
+	// encoding/json takes.
 	Details map[string]any
+
+	accepted bool
 }
 
 // Succeeded lets the deployment go on.
@@ -79,14 +86,34 @@ func InProgress(callBackDelay time.Duration, details map[string]any) Result {
 	return Result{Status: hookspb.HookStatus_HOOK_STATUS_IN_PROGRESS, CallBackDelay: callBackDelay, Details: details}
 }
 
+// Accepted says that the work has begun and that its result is reported by ReportResult, with the same attempt: the hook is
+// not called again, and has failed when its timeout ends without a report. A webhook answers 202; over gRPC it is
+// IN_PROGRESS with the longest delay that there is.
+func Accepted() Result {
+	return Result{Status: hookspb.HookStatus_HOOK_STATUS_IN_PROGRESS, CallBackDelay: longestDelay, accepted: true}
+}
+
+// longestDelay is the longest time that a hook may take.
+const longestDelay = 14 * 24 * time.Hour
+
 func invocationFrom(r *hookspb.HandleHookRequest) Invocation {
 	x := r.GetExecutionDetails()
 	return Invocation{
-		ID: r.GetExecutionId(), Attempt: int(r.GetAttempt()), Stage: r.GetLifecycleStage(), Deployment: r.GetResourceArn(),
-		Service: x.GetServiceArn(), ServiceRevision: x.GetTargetServiceRevisionArn(),
+		ID: r.GetExecutionId(), Attempt: int(r.GetAttempt()), Stage: r.GetLifecycleStage(), Deployment: deploymentOf(r),
+		ReportBack: r.GetContract() == hookspb.Contract_CONTRACT_CODEDEPLOY,
+		Service:    x.GetServiceArn(), ServiceRevision: x.GetTargetServiceRevisionArn(),
 		TestTrafficWeights: x.GetTestTrafficWeights(), ProductionTrafficWeights: x.GetProductionTrafficWeights(),
 		Details: r.GetHookDetails().AsMap(),
 	}
+}
+
+// deploymentOf is the last part of "cluster/service/deployment" where the id is not told by itself.
+func deploymentOf(r *hookspb.HandleHookRequest) string {
+	if id := r.GetDeploymentId(); id != "" {
+		return id
+	}
+	arn := r.GetResourceArn()
+	return arn[strings.LastIndexByte(arn, '/')+1:]
 }
 
 // response is the result as it is sent.

@@ -72,21 +72,30 @@ type hookServer struct {
 
 // HandleHook calls the handler.
 func (s hookServer) HandleHook(ctx context.Context, req *hookspb.HandleHookRequest) (*hookspb.HandleHookResponse, error) {
-	result, err := s.call(ctx, invocationFrom(req))
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
-		return nil, status.FromContextError(ctx.Err()).Err()
-	case errors.Is(err, Unavailable):
-		return nil, status.Error(codes.Unavailable, cut(err.Error()))
-	default:
-		result = Failed("%s", err)
+	result, err := s.answer(ctx, invocationFrom(req))
+	if err != nil {
+		return nil, err
 	}
 	response, err := result.response()
 	if err != nil {
 		return Failed("%s", err).response()
 	}
 	return response, nil
+}
+
+// answer is the handler's result, or a status that makes the hooks service call again.
+func (s hookServer) answer(ctx context.Context, i Invocation) (Result, error) {
+	result, err := s.call(ctx, i)
+	switch {
+	case err == nil:
+		return result, nil
+	case ctx.Err() != nil:
+		return Result{}, status.FromContextError(ctx.Err()).Err()
+	case errors.Is(err, Unavailable):
+		return Result{}, status.Error(codes.Unavailable, cut(err.Error()))
+	default:
+		return Failed("%s", err), nil
+	}
 }
 
 // call calls the handler and makes a panic a failure: it would come again with each attempt.

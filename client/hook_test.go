@@ -30,7 +30,7 @@ func TestAHandlerSeesItsInvocation(t *testing.T) {
 		return client.Succeeded(), nil
 	})
 	r, err := server.HandleHook(t.Context(), &hookspb.HandleHookRequest{
-		ExecutionId: "d-1/POST_SCALE_UP/0/smoke", Attempt: 2, LifecycleStage: "POST_SCALE_UP", ResourceArn: "d-1",
+		ExecutionId: "d-1/POST_SCALE_UP/0/smoke", Attempt: 2, LifecycleStage: "POST_SCALE_UP", ResourceArn: "default/web/d-1",
 		ExecutionDetails: &hookspb.ExecutionDetails{
 			ServiceArn: "default/web", TargetServiceRevisionArn: "default/web/2",
 			TestTrafficWeights:       map[string]float64{"default/web/2": 100},
@@ -48,6 +48,23 @@ func TestAHandlerSeesItsInvocation(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) || got.Key() != "d-1/POST_SCALE_UP/0/smoke/2" {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestAHandlerSeesThatItIsToReportBack(t *testing.T) {
+	t.Parallel()
+	var got client.Invocation
+	server := client.NewHookServer(func(_ context.Context, i client.Invocation) (client.Result, error) {
+		got = i
+		return client.Succeeded(), nil
+	})
+	_, err := server.HandleHook(t.Context(), &hookspb.HandleHookRequest{
+		ExecutionId: "d-1/POST_SCALE_UP/0/smoke", Attempt: 1, LifecycleStage: "POST_SCALE_UP", DeploymentId: "d-1",
+		Contract: hookspb.Contract_CONTRACT_CODEDEPLOY,
+	})
+	want := client.Invocation{ID: "d-1/POST_SCALE_UP/0/smoke", Attempt: 1, Stage: "POST_SCALE_UP", Deployment: "d-1", ReportBack: true}
+	if err != nil || got.ID != want.ID || got.Deployment != want.Deployment || !got.ReportBack {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 }
 
@@ -235,6 +252,42 @@ func (f *fakeHooks) ReportHookResult(
 		return nil, down
 	}
 	return &hookspb.ReportHookResultResponse{}, nil
+}
+
+// fakeLifecycle has the report already when it is made again.
+type fakeLifecycle struct {
+	hookspb.LifecycleEventServiceClient
+	reports []*hookspb.PutLifecycleEventHookExecutionStatusRequest
+}
+
+func (f *fakeLifecycle) PutLifecycleEventHookExecutionStatus(
+	_ context.Context, in *hookspb.PutLifecycleEventHookExecutionStatusRequest, _ ...grpc.CallOption,
+) (*hookspb.PutLifecycleEventHookExecutionStatusResponse, error) {
+	f.reports = append(f.reports, in)
+	if len(f.reports) < 2 {
+		return nil, down
+	}
+	return &hookspb.PutLifecycleEventHookExecutionStatusResponse{}, nil
+}
+
+func TestALifecycleEventIsReported(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeLifecycle{}
+		c := &client.Client{LifecycleEvents: f}
+		if err := c.ReportLifecycleEvent(t.Context(), "d-1", "d-1/x", true); err != nil || len(f.reports) != 2 {
+			t.Fatalf("%v after %d reports", err, len(f.reports))
+		}
+		r := f.reports[1]
+		if r.GetDeploymentId() != "d-1" || r.GetLifecycleEventHookExecutionId() != "d-1/x" ||
+			r.GetStatus() != hookspb.LifecycleEventStatus_LIFECYCLE_EVENT_STATUS_SUCCEEDED {
+			t.Errorf("reported %v", r)
+		}
+		if err := c.ReportLifecycleEvent(t.Context(), "d-1", "d-1/x", false); err != nil ||
+			f.reports[2].GetStatus() != hookspb.LifecycleEventStatus_LIFECYCLE_EVENT_STATUS_FAILED {
+			t.Errorf("%v, %v", err, f.reports[2])
+		}
+	})
 }
 
 func TestAReportIsMadeAgainWithTheSameRequestID(t *testing.T) {

@@ -52,6 +52,9 @@ still run are taken up again. To begin anew, stop it and delete the folder.`,
 	f := cmd.Flags()
 	f.StringVar(&cfg.Dir, "dir", stateDir(), "folder for the state")
 	f.StringSliceVar(&cfg.AllowedOrigins, "allowed-origins", nil, "origins whose pages may call, such as http://localhost:5173; * is every one")
+	f.StringSliceVar(&cfg.HookTargets.AllowedCommands, "allowed-commands", nil, "programs that exec hooks may run, or directories for all below them")
+	f.StringVar(&cfg.HookTargets.LambdaEndpoint, "lambda-endpoint", "", "URL to call AWS Lambda functions of hooks at, e.g. of a local emulator")
+	f.StringVar(&cfg.HookTargets.LambdaRegion, "lambda-region", "", "AWS region of Lambda functions of hooks")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log everything, not only trouble")
 	for name, address := range map[string]*string{
 		"listen-orchestrator": &cfg.Addresses.Orchestrator, "listen-hooks": &cfg.Addresses.Hooks, "listen-healthcheck": &cfg.Addresses.Healthcheck,

@@ -49,6 +49,7 @@ func newEvents(c *cli) *cobra.Command {
 	cmd.Flags().BoolVarP(&goOn, "follow", "f", false, "go on as events happen")
 	cmd.Flags().StringVar(&e.deployment, "deployment", "", "only those of this deployment")
 	cmd.Flags().IntVar(&e.tail, "tail", 50, "how many of the last events to begin with; 0 for all")
+	cmd.AddCommand(newEventsRedeliver(c), newEventsTestPattern(c))
 	return cmd
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/slipway-deploy/slipway/drivers/runtime"
 	"github.com/slipway-deploy/slipway/platform/grpcclient"
 	"github.com/slipway-deploy/slipway/platform/postgres/postgresdev"
 	alarms "github.com/slipway-deploy/slipway/services/alarms/app"
@@ -25,8 +26,10 @@ type Config struct {
 	Dir            string // of Postgres, the runtime and the proxy
 	DatabaseURL    string // "" starts a private Postgres in Dir
 	Addresses      Addresses
-	NoOrchestrator bool     // for tests that run it as a program of its own
-	AllowedOrigins []string // whose pages may call the services
+	NoOrchestrator bool            // for tests that run it as a program of its own
+	AllowedOrigins []string        // whose pages may call the services
+	Runtime        runtime.Runtime // in place of the process runtime
+	HookTargets    hooks.TargetsConfig
 	Log            *slog.Logger
 }
 
@@ -50,6 +53,7 @@ type Stack struct {
 	DatabaseURL string
 	RuntimeDir  string
 	stops       []func(context.Context)
+	hooks       *hooks.App // hears of the orchestrator last
 }
 
 const stopTimeout = 10 * time.Second
@@ -83,6 +87,9 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 	}
 	if err := s.startOrchestrator(ctx, cfg); err != nil {
 		return nil, err
+	}
+	if err := s.hooks.FollowOrchestrator(grpcclient.Config{Target: s.Addresses.Orchestrator}); err != nil {
+		return nil, fmt.Errorf("hooks: %w", err)
 	}
 	return s, nil
 }
@@ -126,7 +133,10 @@ func (s *Stack) startHooks(ctx context.Context, cfg Config) error {
 	c := hooks.Default()
 	c.Listen.AllowedOrigins = cfg.AllowedOrigins
 	c.Listen.Addr, c.DatabaseURL = cfg.Addresses.Hooks, s.DatabaseURL
+	c.Events.Orchestrator.Target, c.Events.Alarms.Target = "", s.Addresses.Alarms // the orchestrator starts later
+	c.Targets = cfg.HookTargets
 	a, err := hooks.New(ctx, c, cfg.Log.With("service_name", "hooks"))
+	s.hooks = a
 	return s.start(ctx, "hooks", a, err, &s.Addresses.Hooks)
 }
 
@@ -146,6 +156,7 @@ func (s *Stack) startOrchestrator(ctx context.Context, cfg Config) error {
 	c.Listen.Addr, c.DatabaseURL, c.RuntimeDir = cfg.Addresses.Orchestrator, s.DatabaseURL, s.RuntimeDir
 	c.Hooks.Target, c.Healthcheck.Target = s.Addresses.Hooks, s.Addresses.Healthcheck
 	c.Alarms.Target, c.Traffic.Target = s.Addresses.Alarms, s.Addresses.Proxy
+	c.Driver = cfg.Runtime
 	a, err := orchestrator.New(ctx, c, cfg.Log.With("service_name", "orchestrator"))
 	return s.start(ctx, "orchestrator", a, err, &s.Addresses.Orchestrator)
 }

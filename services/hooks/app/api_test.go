@@ -97,14 +97,28 @@ func TestBadInputNamesTheFieldAndTheRule(t *testing.T) {
 		call  func() error
 		field string
 	}{
-		"http to elsewhere":  {hook(func(h *hookspb.Hook) { h.GetWebhook().Url = "http://hooks.example.com/" }), "hook.webhook.url"},
-		"a name with spaces": {hook(func(h *hookspb.Hook) { h.Name = "a b" }), "hook.name"},
-		"no target":          {hook(func(h *hookspb.Hook) { h.Target = nil }), "hook.target"},
-		"a long call":        {hook(func(h *hookspb.Hook) { h.CallTimeout = durationOf(time.Hour) }), "hook.call_timeout"},
-		"no deployment":      {invoke(func(i *hookspb.Invocation) { i.Deployment = "" }), "invocation.deployment"},
-		"an id with spaces":  {invoke(func(i *hookspb.Invocation) { i.Id = "a b" }), "invocation.id"},
-		"a short timeout":    {invoke(func(i *hookspb.Invocation) { i.Timeout = durationOf(time.Millisecond) }), "invocation.timeout"},
-		"no timeout at all":  {invoke(func(i *hookspb.Invocation) { i.Timeout = durationOf(0) }), "invocation.timeout"},
+		"http to elsewhere":       {hook(func(h *hookspb.Hook) { h.GetWebhook().Url = "http://hooks.example.com/" }), "hook.webhook.url"},
+		"a name with spaces":      {hook(func(h *hookspb.Hook) { h.Name = "a b" }), "hook.name"},
+		"secrets of another kind": {hook(func(h *hookspb.Hook) { h.GetWebhook().Secrets = []string{"whsec_c2hvcnQ="} }), "hook.webhook.secrets[0]"},
+		"three secrets": {
+			hook(func(h *hookspb.Hook) { h.GetWebhook().Secrets = []string{hookSecret, otherHookSecret, hookSecret} }), "hook.webhook.secrets",
+		},
+		"secrets and unsigned": {
+			hook(func(h *hookspb.Hook) { h.GetWebhook().Secrets, h.GetWebhook().Unsigned = []string{hookSecret}, true }), "hook.webhook.unsigned",
+		},
+		"a function with spaces": {
+			hook(func(h *hookspb.Hook) { h.Target = lambdaTarget("smoke test", "") }), "hook.lambda.function",
+		},
+		"a strange qualifier": {hook(func(h *hookspb.Hook) { h.Target = lambdaTarget("smoke", "a b") }), "hook.lambda.qualifier"},
+		"a command that is not allowed": {
+			hook(func(h *hookspb.Hook) { h.Target = execTarget("/bin/sh") }), "hook.exec.command",
+		},
+		"no target":         {hook(func(h *hookspb.Hook) { h.Target = nil }), "hook.target"},
+		"a long call":       {hook(func(h *hookspb.Hook) { h.CallTimeout = durationOf(time.Hour) }), "hook.call_timeout"},
+		"no deployment":     {invoke(func(i *hookspb.Invocation) { i.Deployment = "" }), "invocation.deployment"},
+		"an id with spaces": {invoke(func(i *hookspb.Invocation) { i.Id = "a b" }), "invocation.id"},
+		"a short timeout":   {invoke(func(i *hookspb.Invocation) { i.Timeout = durationOf(time.Millisecond) }), "invocation.timeout"},
+		"no timeout at all": {invoke(func(i *hookspb.Invocation) { i.Timeout = durationOf(0) }), "invocation.timeout"},
 		"weights over 100": {
 			invoke(func(i *hookspb.Invocation) {
 				i.ExecutionDetails.ProductionTrafficWeights = map[string]float64{"r": 101}

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-deploy/slipway/platform/grpcserver"
 	"github.com/slipway-deploy/slipway/platform/postgres"
 	"github.com/slipway-deploy/slipway/platform/telemetry"
+	"github.com/slipway-deploy/slipway/services/hooks/internal/delivery"
 	"github.com/slipway-deploy/slipway/services/hooks/internal/engine"
 	"github.com/slipway-deploy/slipway/services/hooks/internal/feed"
 	"github.com/slipway-deploy/slipway/services/hooks/internal/grpcapi"
@@ -28,8 +29,11 @@ type App struct {
 	server  *grpcserver.Server
 	engine  *engine.Engine
 	feed    *feed.Feed
+	events  *events
 	log     *slog.Logger
 	cleanup []func(context.Context)
+
+	eventMetrics delivery.Metrics
 
 	stopFeed context.CancelFunc
 	feeding  sync.WaitGroup
@@ -66,7 +70,7 @@ func (a *App) setUp(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	return a.wire(cfg, store.New(db), metrics)
+	return a.wire(cfg, db, metrics)
 }
 
 // metrics serves /metrics when it is asked for.
@@ -88,11 +92,15 @@ func (a *App) metrics(cfg Config) (engine.Metrics, error) {
 			a.log.Warn("the metrics endpoint had ended", "error", err)
 		}
 	})
+	if a.eventMetrics, err = delivery.NewMetrics(t.Meter("slipway/hooks")); err != nil {
+		return engine.Metrics{}, err
+	}
 	return engine.NewMetrics(t.Meter("slipway/hooks"))
 }
 
 // wire makes the engine, the feed and the handlers.
-func (a *App) wire(cfg Config, st *store.Store, metrics engine.Metrics) error {
+func (a *App) wire(cfg Config, db *postgres.DB, metrics engine.Metrics) error {
+	st := store.New(db)
 	var roots *x509.CertPool // the system's, unless more are given
 	if cfg.HandlerCA != "" {
 		var err error
@@ -104,14 +112,17 @@ func (a *App) wire(cfg Config, st *store.Store, metrics engine.Metrics) error {
 	if grace == 0 {
 		grace = -1 // the engine's zero is its default
 	}
+	handlers := cfg.handlers()
+	handlers.RootCAs = roots
 	a.engine = engine.New(engine.Config{
 		Workers: cfg.Workers, Lease: cfg.Lease, Grace: grace, Retention: cfg.Retention,
 		Breaker: engine.BreakerConfig{Failures: cfg.Failures, Open: cfg.Open}, Now: time.Now, Log: a.log, Metrics: metrics,
-	}, st, handler.NewCaller(handler.Config{AllowHTTP: cfg.AllowHTTP, RootCAs: roots}, a.log))
+	}, st, handler.NewCaller(handlers, a.log))
 	a.feed = feed.New(feed.Config{Window: cfg.Window, Changed: a.engine.Wake, Now: time.Now}, st, a.log)
-	hookspb.RegisterHookServiceServer(a.server, grpcapi.New(grpcapi.Config{
-		Store: st, Feed: a.feed, Wake: a.engine.Wake, AllowHTTP: cfg.AllowHTTP, Log: a.log,
-	}))
+	api := grpcapi.New(grpcapi.Config{Store: st, Feed: a.feed, Wake: a.engine.Wake, Rules: cfg.rules(), Log: a.log})
+	hookspb.RegisterHookServiceServer(a.server, api)
+	hookspb.RegisterLifecycleEventServiceServer(a.server, api)
+	a.events = newEvents(cfg, db, st, a, roots)
 	return nil
 }
 
@@ -121,6 +132,9 @@ func (a *App) Start(ctx context.Context) error {
 	a.stopFeed = stop
 	a.feeding.Go(func() { a.feed.Run(feedCtx) })
 	a.engine.Start()
+	if err := a.events.start(); err != nil {
+		return err
+	}
 	a.server.Start()
 	return nil
 }
@@ -129,6 +143,7 @@ func (a *App) Start(ctx context.Context) error {
 func (a *App) Stop(ctx context.Context) {
 	a.server.Stop(ctx)
 	a.engine.Stop(ctx)
+	a.events.end(ctx)
 	if a.stopFeed != nil {
 		a.stopFeed()
 	}

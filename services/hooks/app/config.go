@@ -24,6 +24,8 @@ type Config struct {
 	Open        time.Duration     `flag:"circuit-open" env:"SLIPWAY_CIRCUIT_OPEN" help:"how long a handler's circuit stays open before one call tries it"`
 	Window      time.Duration     `flag:"watch-window" env:"SLIPWAY_WATCH_WINDOW" help:"how long watchers of all deployments see an invocation after its end"`
 	Retention   time.Duration     `flag:"retention" env:"SLIPWAY_RETENTION" help:"how long an invocation is kept after its end"`
+	Targets     TargetsConfig     `flag:"" env:""`
+	Events      EventsConfig      `flag:"" env:""`
 	Version     string            `flag:"-"`
 }
 
@@ -38,6 +40,7 @@ func Default() Config {
 		Open:      10 * time.Second,
 		Window:    time.Hour,
 		Retention: 90 * 24 * time.Hour,
+		Events:    defaultEvents(),
 	}
 }
 
@@ -57,7 +60,8 @@ func (c Config) Validate() error {
 	want(c.Open > 0, "circuit-open: must be more than 0, is %s", c.Open)
 	want(c.Window > 0, "watch-window: must be more than 0, is %s", c.Window)
 	want(c.Retention >= c.Window, "retention: must be at least watch-window (%s), is %s", c.Window, c.Retention)
-	return errors.Join(errs...)
+	errs = append(errs, c.Targets.broken()...)
+	return errors.Join(append(errs, c.Events.broken()...)...)
 }
 
 // roots is the system's authorities and those of HandlerCA.

@@ -247,9 +247,9 @@ func TestAResultCanBeReportedFromOutside(t *testing.T) {
 	h := newWebhook(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
 	s.register(t, webhookHook(h.url))
 	s.invoke(t, invocation(id))
-	i := s.await(t, id, func(i *hookspb.Invocation) bool { return i.GetNextAttemptTime() != nil && i.GetAttempt() == 1 })
-	if wait := i.GetNextAttemptTime().AsTime().Sub(i.GetCreateTime().AsTime()); wait < 29*time.Second || wait > 40*time.Second {
-		t.Errorf("asked again after %s, want ECS's 30 s", wait)
+	i := s.await(t, id, func(i *hookspb.Invocation) bool { return strings.Contains(i.GetReason(), "accepted") })
+	if i.GetNextAttemptTime() != nil || i.GetAttempt() != 1 || i.GetState() != hookspb.Invocation_STATE_IN_PROGRESS {
+		t.Errorf("after 202 it is %v", i)
 	}
 	report := func(attempt int32, status hookspb.HookStatus) error {
 		_, err := s.ReportHookResult(t.Context(), &hookspb.ReportHookResultRequest{Id: id, Attempt: attempt, HookStatus: status, Reason: "by hand"})
@@ -272,6 +272,16 @@ func TestAResultCanBeReportedFromOutside(t *testing.T) {
 	}
 	if !ignored["2 SUCCEEDED"] || !ignored["1 FAILED"] || len(ignored) != 2 {
 		t.Errorf("recorded as ignored: %v", ignored)
+	}
+}
+
+func TestCallBackDelayIs30SecondsByDefault(t *testing.T) {
+	s := startNew(t)
+	s.register(t, webhookHook(newWebhook(t, says(`{"hookStatus":"IN_PROGRESS"}`)).url))
+	s.invoke(t, invocation(id))
+	i := s.await(t, id, func(i *hookspb.Invocation) bool { return i.GetNextAttemptTime() != nil && i.GetAttempt() == 1 })
+	if wait := i.GetNextAttemptTime().AsTime().Sub(i.GetCreateTime().AsTime()); wait < 29*time.Second || wait > 40*time.Second {
+		t.Errorf("asked again after %s, want ECS's 30 s", wait)
 	}
 }
 

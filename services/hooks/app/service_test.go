@@ -38,6 +38,7 @@ func testConfig(url string) app.Config {
 	cfg.Listen.Addr = "127.0.0.1:0"
 	cfg.DatabaseURL = url
 	cfg.Grace = 0
+	cfg.Events.Orchestrator.Target, cfg.Events.Alarms.Target = "", ""
 	return cfg
 }
 

@@ -32,6 +32,8 @@ func TestWhatCannotBeSetUpIsTakenDown(t *testing.T) {
 		"the address is taken":         {func(c *app.Config) { c.Listen.Addr = taken.Addr().String() }, "in use"},
 		"there is no database":         {func(c *app.Config) { c.DatabaseURL = "postgres://127.0.0.1:1/x" }, "cannot be reached"},
 		"the metrics address is taken": {func(c *app.Config) { c.MetricsAddr = taken.Addr().String() }, "metrics"},
+		"a command without its path":   {func(c *app.Config) { c.Targets.AllowedCommands = []string{"smoke"} }, "allowed-commands"},
+		"Lambda is nowhere":            {func(c *app.Config) { c.Targets.LambdaEndpoint = "localhost:4566" }, "lambda-endpoint"},
 		"the authorities are missing":  {func(c *app.Config) { c.HandlerCA = filepath.Join(t.TempDir(), "ca.pem") }, "handler-ca"},
 	} {
 		cfg := testConfig(url)

@@ -47,7 +47,8 @@ func (e *Engine) send(ctx context.Context, c *store.Claimed) (invocation.Event, 
 		return invocation.Postponed{Attempt: i.Attempt, Delay: closed.delay, Reason: closed.reason}, store.Reply{}, true
 	}
 	call := handler.Call{
-		Target: i.Hook.Target, Invocation: i.ID, Attempt: i.Attempt, Request: c.Request, Timeout: i.Hook.CallTimeout,
+		Target: i.Hook.Target, Invocation: i.ID, Deployment: i.Deployment, Stage: i.Stage, Contract: i.Contract,
+		Attempt: i.Attempt, Request: c.Request, Timeout: i.Hook.CallTimeout,
 	}
 	cutShort := c.Remaining < call.Timeout
 	if cutShort {

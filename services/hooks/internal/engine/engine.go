@@ -160,7 +160,7 @@ func (e *Engine) claim(ctx, callCtx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	free := e.cfg.Workers - e.busy()
-	c := store.Claim{Owner: e.owner, Lease: e.cfg.Lease, Limit: min(free, claimAtOnce), Request: handler.Request}
+	c := store.Claim{Owner: e.owner, Lease: e.cfg.Lease, Limit: min(free, claimAtOnce), Request: e.caller.Request}
 	if free <= 0 {
 		c.Limit, c.OnlyExpired = claimAtOnce, true
 	}

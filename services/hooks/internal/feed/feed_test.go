@@ -104,7 +104,7 @@ func run(t *testing.T, s *source) *Feed {
 
 func subscribe(t *testing.T, f *Feed, deployment string) *Subscription {
 	t.Helper()
-	sub, err := f.Subscribe(t.Context(), deployment)
+	sub, err := f.Subscribe(t.Context(), Filter{Deployment: deployment})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestWhatEndedLongAgoIsForgotten(t *testing.T) {
 func TestAFeedThatHasReadNothingSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := New(Config{Window: time.Hour, Now: time.Now}, newSource(), slog.New(slog.DiscardHandler))
-		if _, err := f.Subscribe(t.Context(), ""); err == nil {
+		if _, err := f.Subscribe(t.Context(), Filter{}); err == nil {
 			t.Error("subscribed to an unread feed")
 		}
 	})

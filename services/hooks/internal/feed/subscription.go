@@ -10,16 +10,23 @@ import (
 	"github.com/slipway-deploy/slipway/services/hooks/internal/invocation"
 )
 
-// Subscription is one watcher's view.
-type Subscription struct {
-	feed       *Feed
-	deployment string
-	changes    *watch.Subscription[string, invocation.Invocation]
+// Filter says which invocations a watcher sees. Empty fields are for all.
+type Filter struct{ Deployment, Service string }
+
+func (w Filter) matches(i invocation.Invocation) bool {
+	return (w.Deployment == "" || i.Deployment == w.Deployment) && (w.Service == "" || i.Service == w.Service)
 }
 
-// Subscribe returns a watcher of one deployment, or of all with an empty name. It waits for the first snapshot, so
+// Subscription is one watcher's view.
+type Subscription struct {
+	feed    *Feed
+	filter  Filter
+	changes *watch.Subscription[string, invocation.Invocation]
+}
+
+// Subscribe returns a watcher. It waits for the first snapshot, so
 // that a service that has just started does not say that there is nothing.
-func (f *Feed) Subscribe(ctx context.Context, deployment string) (*Subscription, error) {
+func (f *Feed) Subscribe(ctx context.Context, wanted Filter) (*Subscription, error) {
 	select {
 	case <-f.ready:
 	case <-ctx.Done():
@@ -28,10 +35,10 @@ func (f *Feed) Subscribe(ctx context.Context, deployment string) (*Subscription,
 		return nil, problem.New(problem.Unavailable, postgres.ReasonUnavailable, "the database has not been read yet")
 	}
 	var filter func(string, invocation.Invocation) bool
-	if deployment != "" {
-		filter = func(_ string, i invocation.Invocation) bool { return i.Deployment == deployment }
+	if wanted != (Filter{}) {
+		filter = func(_ string, i invocation.Invocation) bool { return wanted.matches(i) }
 	}
-	return &Subscription{feed: f, deployment: deployment, changes: f.hub.Subscribe(filter)}, nil
+	return &Subscription{feed: f, filter: wanted, changes: f.hub.Subscribe(filter)}, nil
 }
 
 // Next returns invocations that changed; the first call returns the snapshot at once, and for one deployment it has
@@ -42,7 +49,7 @@ func (s *Subscription) Next(ctx context.Context) (changed []invocation.Invocatio
 		if err != nil {
 			return nil, false, err
 		}
-		if c.Snapshot && s.deployment != "" {
+		if c.Snapshot && s.filter.Deployment != "" {
 			if err := s.addEnded(ctx, c.Set); err != nil {
 				return nil, false, err
 			}
@@ -63,12 +70,12 @@ func (s *Subscription) Next(ctx context.Context) (changed []invocation.Invocatio
 func (s *Subscription) addEnded(ctx context.Context, set map[string]invocation.Invocation) error {
 	readCtx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
-	all, err := s.feed.source.InvocationOfDeployment(readCtx, s.deployment)
+	all, err := s.feed.source.InvocationOfDeployment(readCtx, s.filter.Deployment)
 	if err != nil {
 		return err
 	}
 	for _, i := range all {
-		if _, held := set[i.ID]; !held && i.State.Terminal() && s.feed.cfg.Now().Sub(i.EndTime) > s.feed.cfg.Window/2 {
+		if _, held := set[i.ID]; !held && s.filter.matches(i) && i.State.Terminal() && s.feed.cfg.Now().Sub(i.EndTime) > s.feed.cfg.Window/2 {
 			set[i.ID] = i
 		}
 	}

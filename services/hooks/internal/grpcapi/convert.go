@@ -28,7 +28,10 @@ func specFrom(i *hookspb.Invocation) (invocation.Spec, error) {
 			TestTrafficWeights:       i.GetExecutionDetails().GetTestTrafficWeights(),
 			ProductionTrafficWeights: i.GetExecutionDetails().GetProductionTrafficWeights(),
 		},
-		Details: details, TimeoutAction: invocation.OnTimeoutRollback,
+		Details: details, TimeoutAction: invocation.OnTimeoutRollback, Contract: invocation.ECS,
+	}
+	if i.GetContract() == hookspb.Contract_CONTRACT_CODEDEPLOY {
+		spec.Contract = invocation.CodeDeploy
 	}
 	if i.GetTimeoutAction() == hookspb.Invocation_TIMEOUT_ACTION_CONTINUE {
 		spec.TimeoutAction = invocation.OnTimeoutContinue
@@ -83,6 +86,7 @@ func invocationTo(i invocation.Invocation) (*hookspb.Invocation, error) {
 		},
 		Timeout:         durationpb.New(i.Timeout),
 		TimeoutAction:   hookspb.Invocation_TimeoutAction(hookspb.Invocation_TimeoutAction_value["TIMEOUT_ACTION_"+string(i.TimeoutAction)]),
+		Contract:        hookspb.Contract(hookspb.Contract_value["CONTRACT_"+string(i.Contract)]),
 		State:           hookspb.Invocation_State(hookspb.Invocation_State_value["STATE_"+string(i.State)]),
 		Outcome:         hookspb.Invocation_Outcome(hookspb.Invocation_Outcome_value["OUTCOME_"+string(i.Outcome)]),
 		Reason:          i.Reason,

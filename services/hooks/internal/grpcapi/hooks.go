@@ -23,14 +23,15 @@ func (s *Server) RegisterHook(ctx context.Context, req *hookspb.RegisterHookRequ
 	if err != nil {
 		return nil, err
 	}
-	hook, err := invocation.NewHook(asked, s.allowHTTP)
+	hook, err := invocation.NewHook(asked, s.rules)
 	if err != nil {
 		return nil, invalid(err, "hook.")
 	}
+	keepSecrets := len(asked.Target.Secrets) == 0 && !req.GetHook().GetWebhook().GetUnsigned()
 	var resp *hookspb.RegisterHookResponse
 	err = s.store.InTx(ctx, func(tx pgx.Tx) error {
 		resp, err = once.Do(ctx, tx, "RegisterHook", req.GetRequestId(), req, func() (*hookspb.RegisterHookResponse, error) {
-			put, err := s.store.HookPut(ctx, tx, hook, req.GetHook().GetEtag())
+			put, err := s.store.HookPut(ctx, tx, hook, req.GetHook().GetEtag(), keepSecrets)
 			return &hookspb.RegisterHookResponse{Hook: hookTo(put)}, err
 		})
 		return err
@@ -98,15 +99,29 @@ func hookFrom(h *hookspb.Hook) (invocation.Hook, error) {
 		}
 		hook.CallTimeout = d.AsDuration()
 	}
-	switch target := h.GetTarget().(type) {
-	case *hookspb.Hook_Grpc:
-		hook.Target = invocation.Target{Kind: invocation.GRPC, Address: target.Grpc.GetAddress(), TLS: target.Grpc.GetTls()}
-	case *hookspb.Hook_Webhook:
-		hook.Target = invocation.Target{Kind: invocation.Webhook, Address: target.Webhook.GetUrl()}
+	if h.GetWebhook().GetUnsigned() && len(h.GetWebhook().GetSecrets()) > 0 {
+		return hook, problem.Invalid("hook.webhook.unsigned", "must not be set together with secrets")
 	}
+	hook.Target = targetFrom(h)
 	return hook, nil
 }
 
+func targetFrom(h *hookspb.Hook) invocation.Target {
+	switch target := h.GetTarget().(type) {
+	case *hookspb.Hook_Grpc:
+		return invocation.Target{Kind: invocation.GRPC, Address: target.Grpc.GetAddress(), TLS: target.Grpc.GetTls()}
+	case *hookspb.Hook_Webhook:
+		return invocation.Target{Kind: invocation.Webhook, Address: target.Webhook.GetUrl(), Secrets: target.Webhook.GetSecrets()}
+	case *hookspb.Hook_Lambda:
+		return invocation.Target{Kind: invocation.Lambda, Address: target.Lambda.GetFunction(), Qualifier: target.Lambda.GetQualifier()}
+	case *hookspb.Hook_Exec:
+		return invocation.Target{Kind: invocation.Exec, Address: target.Exec.GetCommand(), Args: target.Exec.GetArgs()}
+	default:
+		return invocation.Target{}
+	}
+}
+
+// hookTo has no secrets: they are for signing only.
 func hookTo(h store.Hook) *hookspb.Hook {
 	to := &hookspb.Hook{
 		Name:        h.Name,
@@ -115,11 +130,15 @@ func hookTo(h store.Hook) *hookspb.Hook {
 		CreateTime:  timestamppb.New(h.CreateTime),
 		Etag:        h.Etag,
 	}
-	switch h.Target.Kind {
+	switch t := h.Target; t.Kind {
 	case invocation.GRPC:
-		to.Target = &hookspb.Hook_Grpc{Grpc: &hookspb.GrpcTarget{Address: h.Target.Address, Tls: h.Target.TLS}}
+		to.Target = &hookspb.Hook_Grpc{Grpc: &hookspb.GrpcTarget{Address: t.Address, Tls: t.TLS}}
 	case invocation.Webhook:
-		to.Target = &hookspb.Hook_Webhook{Webhook: &hookspb.WebhookTarget{Url: h.Target.Address}}
+		to.Target = &hookspb.Hook_Webhook{Webhook: &hookspb.WebhookTarget{Url: t.Address, SecretCount: int32(len(t.Secrets))}}
+	case invocation.Lambda:
+		to.Target = &hookspb.Hook_Lambda{Lambda: &hookspb.LambdaTarget{Function: t.Address, Qualifier: t.Qualifier}}
+	case invocation.Exec:
+		to.Target = &hookspb.Hook_Exec{Exec: &hookspb.ExecTarget{Command: t.Address, Args: t.Args}}
 	}
 	return to
 }

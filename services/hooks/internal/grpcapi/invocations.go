@@ -72,7 +72,8 @@ func (s *Server) ListInvocations(ctx context.Context, req *hookspb.ListInvocatio
 	}
 	size := int(page.Size(req.GetPageSize(), defaultPage, maxPage))
 	found, err := s.store.InvocationList(ctx, store.Page{
-		Deployment: req.GetDeployment(), Hook: req.GetHook(), BeforeTime: from.Time, BeforeID: from.ID, Limit: size + 1,
+		Deployment: req.GetDeployment(), Hook: req.GetHook(), Service: req.GetService(),
+		BeforeTime: from.Time, BeforeID: from.ID, Limit: size + 1,
 	})
 	if err != nil {
 		return nil, err

@@ -56,6 +56,9 @@ func (s *Server) ReportHookResult(ctx context.Context, req *hookspb.ReportHookRe
 }
 
 func notCurrent(req *hookspb.ReportHookResultRequest, d invocation.Decision) error {
+	if d.Next.Contract == invocation.CodeDeploy {
+		return otherContract(d)
+	}
 	return problem.New(problem.FailedPrecondition, ReasonAttemptNotCurrent, "the result changed nothing: %s", d.Ignored).
 		With("invocation", req.GetId()).With("state", string(d.Next.State))
 }
@@ -65,12 +68,14 @@ func reportFrom(req *hookspb.ReportHookResultRequest) (invocation.Answer, store.
 		Status: handler.StatusName(req.GetHookStatus()),
 		Reason: strings.ReplaceAll(req.GetReason(), "\x00", "\uFFFD"), // which Postgres cannot store
 	}
-	if answer.Status == invocation.AnswerInProgress {
+	if req.GetHookDetails() != nil {
 		details, err := detailsFrom(req.GetHookDetails(), "hook_details")
 		if err != nil {
 			return answer, store.Reply{}, err
 		}
 		answer.Details = details
+	}
+	if answer.Status == invocation.AnswerInProgress {
 		if d := req.GetCallBackDelay(); d != nil {
 			if d.CheckValid() != nil || d.AsDuration() < 0 {
 				return answer, store.Reply{}, problem.Invalid("call_back_delay", "must be a duration that is not negative")

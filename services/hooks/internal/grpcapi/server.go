@@ -1,4 +1,4 @@
-// Package grpcapi is slipway.hooks.v1.HookService: it converts, calls the store and the feed, and decides nothing.
+// Package grpcapi is slipway.hooks.v1.HookService and LifecycleEventService: it converts, calls the store and the feed, and decides nothing.
 package grpcapi
 
 import (
@@ -17,27 +17,31 @@ import (
 // Server is the service.
 type Server struct {
 	hookspb.UnimplementedHookServiceServer
-	store     *store.Store
-	feed      *feed.Feed
-	wake      func() // the engine
-	allowHTTP bool
-	log       *slog.Logger
+	hookspb.UnimplementedLifecycleEventServiceServer
+	store *store.Store
+	feed  *feed.Feed
+	wake  func() // the engine
+	rules invocation.Rules
+	log   *slog.Logger
 }
 
-var _ hookspb.HookServiceServer = (*Server)(nil)
+var (
+	_ hookspb.HookServiceServer           = (*Server)(nil)
+	_ hookspb.LifecycleEventServiceServer = (*Server)(nil)
+)
 
 // Config says what a server works with.
 type Config struct {
-	Store     *store.Store
-	Feed      *feed.Feed
-	Wake      func() // called when an invocation is due
-	AllowHTTP bool   // webhooks may use http:// to any host
-	Log       *slog.Logger
+	Store *store.Store
+	Feed  *feed.Feed
+	Wake  func() // called when an invocation is due
+	Rules invocation.Rules
+	Log   *slog.Logger
 }
 
 // New returns the service.
 func New(cfg Config) *Server {
-	return &Server{store: cfg.Store, feed: cfg.Feed, wake: cfg.Wake, allowHTTP: cfg.AllowHTTP, log: cfg.Log}
+	return &Server{store: cfg.Store, feed: cfg.Feed, wake: cfg.Wake, rules: cfg.Rules, log: cfg.Log}
 }
 
 const (

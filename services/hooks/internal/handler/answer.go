@@ -15,15 +15,19 @@ const (
 )
 
 // parseAnswer reads {hookStatus, callBackDelay, hookDetails}, the answer of an Amazon ECS lifecycle hook, with reason as
-// an extension. callBackDelay and hookDetails matter with IN_PROGRESS only, so only there a broken one does harm.
+// an extension. callBackDelay matters with IN_PROGRESS only, and broken hookDetails do harm only there: with a result they
+// are left out.
 func parseAnswer(body []byte) invocation.Answer {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
 		return invocation.Answer{Broken: fmt.Sprintf("answered what is not a JSON object: %s", shown(body))}
 	}
 	a := invocation.Answer{Status: text(fields["hookStatus"], maxStatus), Reason: text(fields["reason"], maxShown)}
-	if a.Status == invocation.AnswerInProgress {
+	switch a.Status {
+	case invocation.AnswerInProgress:
 		a.Delay, a.Details, a.Broken = callBack(fields)
+	case invocation.AnswerSucceeded, invocation.AnswerFailed:
+		_, a.Details, _ = callBack(map[string]json.RawMessage{"hookDetails": fields["hookDetails"]})
 	}
 	return a
 }
@@ -77,13 +81,14 @@ func cut(s string, most int) string {
 	return clean(s[:most]) + "..."
 }
 
-// accepted is HTTP's 202 without a hookStatus: the work goes on, the result is reported or asked for later. The body
-// may say when to ask and what to carry; anything else in it is the webhook's own.
+// accepted is HTTP's 202 without a hookStatus: the work goes on and the result is reported later, unless the body says
+// when to ask for it. It may say what to carry, too; anything else in it is the webhook's own.
 func accepted(body []byte) invocation.Answer {
 	a := invocation.Answer{Status: invocation.AnswerInProgress}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) == nil {
 		a.Delay, a.Details, a.Broken = callBack(fields)
 	}
+	a.Accepted = a.Delay == nil && a.Broken == ""
 	return a
 }

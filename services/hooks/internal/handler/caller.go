@@ -1,4 +1,4 @@
-// Package handler calls users' hook handlers, over gRPC and as HTTPS webhooks, and says what a call brought back. It
+// Package handler calls users' hook handlers, over gRPC, as HTTPS webhooks, AWS Lambda functions and commands, and says what a call brought back. It
 // makes one call for one attempt and decides nothing: whether and when to call again is package invocation's.
 //
 // Each call has a connection of its own: hooks are called a few times in a deployment, and a kept connection would
@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slipway-deploy/slipway/drivers/hook/lambda"
 	"github.com/slipway-deploy/slipway/services/hooks/internal/invocation"
 )
 
@@ -24,6 +25,9 @@ const MaxAnswer = 64 << 10
 type Call struct {
 	Target     invocation.Target
 	Invocation string
+	Deployment string
+	Stage      string
+	Contract   invocation.Contract
 	Attempt    int
 	Request    string // JSON, as Request made it when the attempt was recorded
 	Timeout    time.Duration
@@ -39,19 +43,30 @@ type Reply struct {
 
 // Caller calls handlers.
 type Caller struct {
-	webhook webhook
-	rootCAs *x509.CertPool
+	Names
+	webhook  webhook
+	lambda   *lambda.Client
+	commands []string
+	rootCAs  *x509.CertPool
 }
 
 // Config is what an operator may say about calls.
 type Config struct {
 	AllowHTTP bool           // webhooks may use http:// to any host, not only to loopback addresses
 	RootCAs   *x509.CertPool // that TLS handlers are checked with; nil for the system's
+	Names     Names
+	// Lambda says where functions are called.
+	Lambda lambda.Config
+	// Commands are the programs that may be run, as invocation.Rules has them.
+	Commands []string
+	Now      func() time.Time // the time in signatures
 }
 
 // NewCaller returns a caller.
 func NewCaller(cfg Config, log *slog.Logger) *Caller {
-	return &Caller{webhook: newWebhook(cfg, log), rootCAs: cfg.RootCAs}
+	at := cfg.Lambda
+	at.RootCAs, at.MaxBody = cfg.RootCAs, MaxAnswer
+	return &Caller{Names: cfg.Names, webhook: newWebhook(cfg, log), lambda: lambda.New(at), commands: cfg.Commands, rootCAs: cfg.RootCAs}
 }
 
 // Call sends one attempt and waits for its answer, at most c.Timeout and until ctx ends.
@@ -63,6 +78,10 @@ func (h *Caller) Call(ctx context.Context, c Call) Reply {
 		return h.callGRPC(ctx, c)
 	case invocation.Webhook:
 		return h.webhook.call(ctx, c)
+	case invocation.Lambda:
+		return h.callLambda(ctx, c)
+	case invocation.Exec:
+		return h.callCommand(ctx, c)
 	default:
 		return c.unanswered(true, "no way to call a target of kind %q", c.Target.Kind)
 	}
@@ -80,12 +99,30 @@ func (c Call) answered(a invocation.Answer, response string) Reply {
 	}
 }
 
-// failed is a call that broke off.
-func (c Call) failed(ctx context.Context, err error) Reply {
+// failed is a call that broke off. begun says that the handler was reached and may have begun.
+func (c Call) failed(ctx context.Context, err error, begun bool) Reply {
+	reply := c.unanswered(false, "%s", err)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return c.unanswered(false, "no answer within %s", c.Timeout)
+		reply = c.unanswered(false, "no answer within %s", c.Timeout)
 	}
-	return c.unanswered(false, "%s", err)
+	return reply.reached(begun)
+}
+
+// reached says whether the handler may have begun.
+func (r Reply) reached(begun bool) Reply {
+	if e, ok := r.Event.(invocation.Unanswered); ok {
+		e.Begun = begun
+		r.Event = e
+	}
+	return r
+}
+
+// said is an answer of which nothing but its text is known yet.
+func (c Call) said(body []byte) Reply {
+	if len(body) > MaxAnswer {
+		return c.answered(invocation.Answer{Broken: fmt.Sprintf("answered more than %d bytes", MaxAnswer)}, string(body))
+	}
+	return c.answered(parseAnswer(body), string(body))
 }
 
 // clean makes foreign text storable: valid UTF-8 without NUL, bounded.
@@ -93,5 +130,9 @@ func clean(s string) string {
 	if len(s) > MaxAnswer {
 		s = s[:MaxAnswer]
 	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	if len(s) > MaxAnswer { // what was put in is longer than what it stands for
+		s = strings.ToValidUTF8(s[:MaxAnswer], "")
+	}
+	return s
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -21,12 +23,11 @@ import (
 const maxMessage = 1 << 20
 
 func (h *Caller) callGRPC(ctx context.Context, c Call) Reply {
-	req := &hookspb.HandleHookRequest{}
-	// HandleHookRequest has the field names of the JSON object; the attempt is in it, a webhook has it in a header.
-	if err := protojson.Unmarshal([]byte(c.Request), req); err != nil {
+	req, err := c.grpcRequest()
+	if err != nil {
 		return c.unanswered(true, "the request is not a HandleHookRequest: %s", err)
 	}
-	req.Attempt = int32(c.Attempt)
+	sent := &sending{}
 	creds := insecure.NewCredentials()
 	if c.Target.TLS {
 		creds = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: h.rootCAs})
@@ -36,6 +37,7 @@ func (h *Caller) callGRPC(ctx context.Context, c Call) Reply {
 		grpc.WithDisableServiceConfig(), // no retries hidden in an attempt
 		grpc.WithDisableRetry(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithStatsHandler(sent),
 		grpc.WithUserAgent("slipway-hooks"))
 	if err != nil {
 		return c.unanswered(true, "%s", err)
@@ -43,10 +45,47 @@ func (h *Caller) callGRPC(ctx context.Context, c Call) Reply {
 	defer func() { _ = conn.Close() }() // it fails only when closed already
 	resp, err := hookspb.NewHookHandlerServiceClient(conn).HandleHook(ctx, req)
 	if err != nil {
-		return c.grpcFailed(err)
+		return c.grpcFailed(err).reached(sent.begun())
 	}
 	return c.grpcAnswered(resp)
 }
+
+// grpcRequest is the attempt as a message. It has the field names of ECS's JSON object; what a webhook has in headers is in
+// it. CodeDeploy's object has other names.
+func (c Call) grpcRequest() (*hookspb.HandleHookRequest, error) {
+	req := &hookspb.HandleHookRequest{}
+	if c.Contract == invocation.CodeDeploy {
+		req.ExecutionId, req.LifecycleStage, req.Contract = c.Invocation, c.Stage, hookspb.Contract_CONTRACT_CODEDEPLOY
+	} else {
+		if err := protojson.Unmarshal([]byte(c.Request), req); err != nil {
+			return nil, err
+		}
+		req.Contract = hookspb.Contract_CONTRACT_ECS
+	}
+	req.Attempt, req.DeploymentId = int32(c.Attempt), c.Deployment
+	return req, nil
+}
+
+// sending notes how far a call came.
+type sending struct{ sent, answered atomic.Bool }
+
+var _ stats.Handler = (*sending)(nil)
+
+// begun reports whether the handler got the request and then did not say what became of it.
+func (s *sending) begun() bool { return s.sent.Load() && !s.answered.Load() }
+
+func (s *sending) HandleRPC(_ context.Context, e stats.RPCStats) {
+	switch e.(type) {
+	case *stats.OutPayload:
+		s.sent.Store(true)
+	case *stats.InHeader, *stats.InTrailer:
+		s.answered.Store(true)
+	}
+}
+
+func (s *sending) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (s *sending) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (s *sending) HandleConn(context.Context, stats.ConnStats)                       {}
 
 func (c Call) grpcFailed(err error) Reply {
 	s := status.Convert(err)
@@ -72,8 +111,10 @@ func (c Call) grpcAnswered(resp *hookspb.HandleHookResponse) Reply {
 		return c.answered(invocation.Answer{Broken: fmt.Sprintf("answered %d bytes, more than %d", size, MaxAnswer)}, "")
 	}
 	a := invocation.Answer{Status: StatusName(resp.GetHookStatus()), Reason: cut(clean(resp.GetReason()), maxShown)}
-	if a.Status == invocation.AnswerInProgress {
+	if resp.GetHookDetails() != nil {
 		a.Details = resp.GetHookDetails().AsMap()
+	}
+	if a.Status == invocation.AnswerInProgress {
 		if d := resp.GetCallBackDelay(); d != nil {
 			delay := d.AsDuration()
 			a.Delay = &delay

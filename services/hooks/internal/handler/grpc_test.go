@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -45,7 +46,7 @@ func grpcThat(t *testing.T, f handlerFunc) string {
 
 func handle(t *testing.T, address string, timeout time.Duration) Reply {
 	t.Helper()
-	request, err := Request(begun(t))
+	request, err := Names{}.Request(begun(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestAGRPCHandlerReceivesWhatAWebhookDoes(t *testing.T) {
 		t.Errorf("%+v, want %+v", r, want)
 	}
 	req, i := <-got, begun(t)
-	if req.GetExecutionId() != i.ID || req.GetAttempt() != 3 || req.GetLifecycleStage() != i.Stage || req.GetResourceArn() != "d-1" {
+	if req.GetExecutionId() != i.ID || req.GetAttempt() != 3 || req.GetLifecycleStage() != i.Stage || req.GetResourceArn() != "default/web/d-1" {
 		t.Errorf("%v", req)
 	}
 	if w := req.GetExecutionDetails().GetProductionTrafficWeights(); w["default/web/1"] != 66.6 || len(w) != 2 || req.GetHookDetails().AsMap()["suite"] != "<smoke>" {
@@ -128,7 +129,7 @@ func TestGRPCCodesThatAreTriedAgain(t *testing.T) {
 			return nil, status.Error(code, "because")
 		})
 		u, ok := handle(t, address, 5*time.Second).Event.(invocation.Unanswered)
-		if !ok || u.Final != want {
+		if !ok || u.Final != want || u.Begun {
 			t.Errorf("%s: %+v", code, u)
 		}
 		if code != codes.DeadlineExceeded && u.Error != code.String()+": because" {
@@ -139,7 +140,7 @@ func TestGRPCCodesThatAreTriedAgain(t *testing.T) {
 
 func TestAGRPCHandlerThatIsNotThereIsTriedAgain(t *testing.T) {
 	u, ok := handle(t, closedPort(t), 5*time.Second).Event.(invocation.Unanswered)
-	if !ok || u.Final || !strings.Contains(u.Error, "refused") {
+	if !ok || u.Final || u.Begun || !strings.Contains(u.Error, "refused") {
 		t.Errorf("%+v", u)
 	}
 }
@@ -149,7 +150,7 @@ func TestASilentGRPCHandlerIsGivenUpAfterItsTimeout(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	if r := handle(t, address, 50*time.Millisecond); !reflect.DeepEqual(r.Event, unanswered("no answer within 50ms", false)) {
+	if r := handle(t, address, 50*time.Millisecond); !reflect.DeepEqual(r.Event, begunThen(unanswered("no answer within 50ms", false))) {
 		t.Errorf("%+v", r.Event)
 	}
 }
@@ -164,5 +165,30 @@ func TestStatusNames(t *testing.T) {
 		if got := StatusName(hookspb.HookStatus(number)); got != want {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+}
+
+// CodeDeploy's contract has other names; a gRPC handler sees which it is and whom to report.
+func TestAGRPCHandlerSeesCodeDeploysContract(t *testing.T) {
+	got := make(chan *hookspb.HandleHookRequest, 1)
+	address := grpcThat(t, func(_ context.Context, r *hookspb.HandleHookRequest) (*hookspb.HandleHookResponse, error) {
+		got <- r
+		return &hookspb.HandleHookResponse{}, nil
+	})
+	i := begun(t)
+	i.Contract = invocation.CodeDeploy
+	request, err := Names{}.Request(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	NewCaller(Config{}, quiet()).Call(t.Context(), Call{
+		Target: invocation.Target{Kind: invocation.GRPC, Address: address}, Invocation: i.ID, Deployment: "d-1", Stage: i.Stage,
+		Contract: i.Contract, Attempt: 1, Request: request, Timeout: 5 * time.Second,
+	})
+	want := &hookspb.HandleHookRequest{
+		ExecutionId: i.ID, Attempt: 1, LifecycleStage: i.Stage, Contract: hookspb.Contract_CONTRACT_CODEDEPLOY, DeploymentId: "d-1",
+	}
+	if r := <-got; !proto.Equal(r, want) {
+		t.Errorf("called with %v, want %v", r, want)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-deploy/slipway/services/hooks/internal/event"
 	"github.com/slipway-deploy/slipway/services/hooks/internal/invocation"
 )
 
@@ -36,11 +37,11 @@ func begun(t *testing.T) invocation.Invocation {
 
 // The names are those of an Amazon ECS lifecycle hook's event; the weights of the other listener are {}, not absent.
 func TestRequestHasTheFieldNamesOfECS(t *testing.T) {
-	got, err := Request(begun(t))
+	got, err := Names{}.Request(begun(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"executionId":"d-1/PRODUCTION_TRAFFIC_SHIFT/2/smoke","lifecycleStage":"PRODUCTION_TRAFFIC_SHIFT","resourceArn":"d-1",` +
+	want := `{"executionId":"d-1/PRODUCTION_TRAFFIC_SHIFT/2/smoke","lifecycleStage":"PRODUCTION_TRAFFIC_SHIFT","resourceArn":"default/web/d-1",` +
 		`"executionDetails":{"serviceArn":"default/web","targetServiceRevisionArn":"default/web/2","testTrafficWeights":{},` +
 		`"productionTrafficWeights":{"default/web/1":66.6,"default/web/2":33.4}},"hookDetails":{"suite":"<smoke>"}}`
 	if got != want {
@@ -48,8 +49,37 @@ func TestRequestHasTheFieldNamesOfECS(t *testing.T) {
 	}
 	i := begun(t)
 	i.Details = nil
-	if got, err = Request(i); err != nil || strings.Contains(got, "hookDetails") {
+	if got, err = (Names{}).Request(i); err != nil || strings.Contains(got, "hookDetails") {
 		t.Errorf("without details: %s, %v", got, err)
+	}
+}
+
+// CodeDeploy's handlers get two ids and nothing else.
+func TestRequestHasTheFieldNamesOfCodeDeploy(t *testing.T) {
+	i := begun(t)
+	i.Contract = invocation.CodeDeploy
+	got, err := Names{}.Request(i)
+	want := `{"DeploymentId":"d-1","LifecycleEventHookExecutionId":"d-1/PRODUCTION_TRAFFIC_SHIFT/2/smoke"}`
+	if err != nil || got != want {
+		t.Errorf("got  %s, %v\nwant %s", got, err, want)
+	}
+}
+
+func TestRequestHasARNsWhenTheOperatorWantsThem(t *testing.T) {
+	got, err := Names{ARNs: &event.Place{Account: "123456789012", Region: "eu-north-1"}}.Request(begun(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"resourceArn":"arn:aws:ecs:eu-north-1:123456789012:service-deployment/default/web/d-1"`,
+		`"serviceArn":"arn:aws:ecs:eu-north-1:123456789012:service/default/web"`,
+		`"targetServiceRevisionArn":"arn:aws:ecs:eu-north-1:123456789012:service-revision/default/web/2"`,
+		`"testTrafficWeights":{}`,
+		`"arn:aws:ecs:eu-north-1:123456789012:service-revision/default/web/1":66.6`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s lacks %s", got, want)
+		}
 	}
 }
 
@@ -71,6 +101,7 @@ func TestParseAnswer(t *testing.T) {
 		"with details":          {`{"hookStatus":"IN_PROGRESS","hookDetails":{"run":17}}`, invocation.Answer{Status: "IN_PROGRESS", Details: invocation.Details{"run": 17.0}}},
 		"a delay in a string":   {`{"hookStatus":"IN_PROGRESS","callBackDelay":"30"}`, invocation.Answer{Status: "IN_PROGRESS", Broken: `answered callBackDelay "30"; a number of seconds is expected`}},
 		"details in a list":     {`{"hookStatus":"IN_PROGRESS","hookDetails":[1]}`, invocation.Answer{Status: "IN_PROGRESS", Broken: `answered hookDetails [1]; a JSON object is expected`}},
+		"details of a result":   {`{"hookStatus":"FAILED","hookDetails":{"run":17}}`, invocation.Answer{Status: "FAILED", Details: invocation.Details{"run": 17.0}}},
 		"broken but not needed": {`{"hookStatus":"SUCCEEDED","callBackDelay":"30","hookDetails":[1]}`, invocation.Answer{Status: "SUCCEEDED"}},
 		"no status":             {`{}`, invocation.Answer{}},
 		"a null status":         {`{"hookStatus":null}`, invocation.Answer{}},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/slipway-deploy/slipway/services/hooks/internal/event"
 	"github.com/slipway-deploy/slipway/services/hooks/internal/invocation"
 )
 
@@ -25,32 +26,53 @@ type executionDetails struct {
 	ProductionTrafficWeights map[string]float64 `json:"productionTrafficWeights"`
 }
 
+// report is what a handler with CodeDeploy's contract receives: nothing else.
+type report struct {
+	DeploymentID                  string `json:"DeploymentId"`
+	LifecycleEventHookExecutionID string `json:"LifecycleEventHookExecutionId"`
+}
+
+// Names says how resources are named to handlers: "cluster/service" with more parts, or ARNs of the place.
+type Names struct{ ARNs *event.Place }
+
 // Request is the JSON object that the current attempt of an invocation sends.
-func Request(i invocation.Invocation) (string, error) {
+func (n Names) Request(i invocation.Invocation) (string, error) {
+	var body any = request{
+		ExecutionID:    i.ID,
+		LifecycleStage: i.Stage,
+		ResourceARN:    n.name("service-deployment", i.Service+"/"+i.Deployment),
+		ExecutionDetails: executionDetails{
+			ServiceARN:               n.name("service", i.Execution.ServiceARN),
+			TargetServiceRevisionARN: n.name("service-revision", i.Execution.TargetServiceRevisionARN),
+			TestTrafficWeights:       n.weights(i.Execution.TestTrafficWeights),
+			ProductionTrafficWeights: n.weights(i.Execution.ProductionTrafficWeights),
+		},
+		HookDetails: i.Details,
+	}
+	if i.Contract == invocation.CodeDeploy {
+		body = report{DeploymentID: i.Deployment, LifecycleEventHookExecutionID: i.ID}
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(request{
-		ExecutionID:    i.ID,
-		LifecycleStage: i.Stage,
-		ResourceARN:    i.Deployment,
-		ExecutionDetails: executionDetails{
-			ServiceARN:               i.Execution.ServiceARN,
-			TargetServiceRevisionARN: i.Execution.TargetServiceRevisionARN,
-			TestTrafficWeights:       orEmpty(i.Execution.TestTrafficWeights),
-			ProductionTrafficWeights: orEmpty(i.Execution.ProductionTrafficWeights),
-		},
-		HookDetails: i.Details,
-	})
-	if err != nil {
+	if err := enc.Encode(body); err != nil {
 		return "", fmt.Errorf("encode the request of %s: %w", i.ID, err)
 	}
 	return string(bytes.TrimRight(b.Bytes(), "\n")), nil
 }
 
-func orEmpty(weights map[string]float64) map[string]float64 {
-	if weights == nil {
-		return map[string]float64{}
+func (n Names) name(resource, name string) string {
+	if n.ARNs == nil || name == "" {
+		return name
 	}
-	return weights
+	return n.ARNs.ARN("ecs", resource+"/"+name)
+}
+
+// weights are never null.
+func (n Names) weights(weights map[string]float64) map[string]float64 {
+	named := make(map[string]float64, len(weights))
+	for revision, percent := range weights {
+		named[n.name("service-revision", revision)] = percent
+	}
+	return named
 }

@@ -9,18 +9,22 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/slipway-deploy/slipway/services/hooks/internal/invocation"
 )
 
-// The headers that carry an attempt's identity. Webhook-Id is that of the Standard Webhooks convention: the same for
-// the same attempt, however often it is sent.
+// The headers that carry an attempt's identity. The id of Standard Webhooks is the same for the same attempt, however
+// often it is sent; its timestamp and signatures are those of the sending.
 const (
 	HeaderInvocation = "Slipway-Invocation-Id"
 	HeaderAttempt    = "Slipway-Attempt"
@@ -36,6 +40,7 @@ var errNotLoopback = errors.New("http:// is allowed to loopback addresses only")
 
 type webhook struct {
 	https, http *http.Client
+	now         func() time.Time
 	log         *slog.Logger
 }
 
@@ -48,7 +53,10 @@ func newWebhook(cfg Config, log *slog.Logger) webhook {
 		// The URL was checked when the hook was registered; what its host resolves to is known only now.
 		plain.Control = loopbackOnly
 	}
-	return webhook{https: client(secure), http: client(transport(plain)), log: log}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return webhook{https: client(secure), http: client(transport(plain)), now: cfg.Now, log: log}
 }
 
 func transport(dialer *net.Dialer) *http.Transport {
@@ -79,16 +87,15 @@ func loopbackOnly(_, address string, _ syscall.RawConn) error {
 }
 
 func (w webhook) call(ctx context.Context, c Call) Reply {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Target.Address, strings.NewReader(c.Request))
+	var begun atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { begun.Store(true) }})
+	req, err := http.NewRequestWithContext(traced, http.MethodPost, c.Target.Address, strings.NewReader(c.Request))
 	if err != nil {
+		return c.unanswered(true, "%s", withoutURL(err))
+	}
+	if err := w.head(req, c); err != nil {
 		return c.unanswered(true, "%s", err)
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "slipway-hooks")
-	req.Header.Set(HeaderInvocation, c.Invocation)
-	req.Header.Set(HeaderAttempt, strconv.Itoa(c.Attempt))
-	req.Header.Set(HeaderWebhookID, fmt.Sprintf("%s/%d", c.Invocation, c.Attempt))
 	client := w.https
 	if req.URL.Scheme == "http" {
 		client = w.http
@@ -98,14 +105,43 @@ func (w webhook) call(ctx context.Context, c Call) Reply {
 		return c.unanswered(true, "%s: %s", errNotLoopback, req.URL.Host)
 	}
 	if err != nil {
-		return c.failed(ctx, withoutURL(err))
+		return c.failed(ctx, withoutURL(err), begun.Load())
 	}
 	defer w.closeBody(resp.Body)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
 	if err != nil {
-		return c.failed(ctx, fmt.Errorf("the answer broke off: %w", err))
+		return c.failed(ctx, fmt.Errorf("the answer broke off: %w", err), true)
 	}
 	return c.judge(resp.StatusCode, body)
+}
+
+// head sets the headers: who calls, for which attempt, and that it is really the hooks service.
+func (w webhook) head(req *http.Request, c Call) error {
+	id, at := fmt.Sprintf("%s/%d", c.Invocation, c.Attempt), w.now()
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "slipway-hooks")
+	req.Header.Set(HeaderInvocation, c.Invocation)
+	req.Header.Set(HeaderAttempt, strconv.Itoa(c.Attempt))
+	req.Header.Set(HeaderWebhookID, id)
+	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
+	if len(c.Target.Secrets) == 0 {
+		return nil
+	}
+	signatures := make([]string, 0, len(c.Target.Secrets))
+	for _, secret := range c.Target.Secrets {
+		signer, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			return errors.New("a secret of the hook is not base64") // the error of the library shows part of it
+		}
+		signature, err := signer.Sign(id, at, []byte(c.Request))
+		if err != nil {
+			return fmt.Errorf("sign the request: %w", err)
+		}
+		signatures = append(signatures, signature)
+	}
+	req.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	return nil
 }
 
 // withoutURL takes off the URL, whose query may hold a secret.
@@ -134,12 +170,9 @@ func (c Call) judge(status int, body []byte) Reply {
 		reply.Response = clean(string(body))
 		return reply
 	}
-	if len(body) > MaxAnswer {
-		return c.answered(invocation.Answer{Broken: fmt.Sprintf("answered more than %d bytes", MaxAnswer)}, string(body))
+	reply := c.said(body)
+	if e, ok := reply.Event.(invocation.Answered); ok && status == http.StatusAccepted && e.Answer.Status == "" && len(body) <= MaxAnswer {
+		return c.answered(accepted(body), string(body))
 	}
-	a := parseAnswer(body)
-	if status == http.StatusAccepted && (len(body) == 0 || a.Status == "") {
-		a = accepted(body)
-	}
-	return c.answered(a, string(body))
+	return reply
 }

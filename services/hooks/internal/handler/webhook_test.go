@@ -9,9 +9,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/slipway-deploy/slipway/services/hooks/internal/invocation"
 )
@@ -68,9 +71,10 @@ func TestWhatAWebhookAnswers(t *testing.T) {
 		want   invocation.Event
 	}{
 		"200 succeeded":         {200, `{"hookStatus":"SUCCEEDED"}`, answered(invocation.Answer{Status: "SUCCEEDED"})},
-		"202 empty":             {202, ``, answered(invocation.Answer{Status: "IN_PROGRESS"})},
-		"202 with its own body": {202, `accepted`, answered(invocation.Answer{Status: "IN_PROGRESS"})},
+		"202 empty":             {202, ``, answered(invocation.Answer{Status: "IN_PROGRESS", Accepted: true})},
+		"202 with its own body": {202, `accepted`, answered(invocation.Answer{Status: "IN_PROGRESS", Accepted: true})},
 		"202 with a delay":      {202, `{"callBackDelay":2}`, answered(invocation.Answer{Status: "IN_PROGRESS", Delay: seconds(2)})},
+		"202 with details":      {202, `{"hookDetails":{"run":1}}`, answered(invocation.Answer{Status: "IN_PROGRESS", Accepted: true, Details: invocation.Details{"run": 1.0}})},
 		"202 with a status":     {202, `{"hookStatus":"FAILED"}`, answered(invocation.Answer{Status: "FAILED"})},
 		"204":                   {204, ``, answered(invocation.Answer{Broken: "answered what is not a JSON object: (nothing)"})},
 		"200 too long":          {200, long, answered(invocation.Answer{Broken: "answered more than 65536 bytes"})},
@@ -125,7 +129,7 @@ func TestASilentWebhookIsGivenUpAfterItsTimeout(t *testing.T) {
 		<-r.Context().Done()
 	})
 	r := post(t, url, Config{}, 50*time.Millisecond)
-	if want := unanswered("no answer within 50ms", false); !reflect.DeepEqual(r.Event, want) {
+	if want := begunThen(unanswered("no answer within 50ms", false)); !reflect.DeepEqual(r.Event, want) {
 		t.Errorf("%+v, want %+v", r.Event, want)
 	}
 }
@@ -138,21 +142,21 @@ func TestAnAnswerThatBreaksOffIsNoAnswer(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	r := post(t, url, Config{}, 5*time.Second)
-	if u, ok := r.Event.(invocation.Unanswered); !ok || u.Final || !strings.Contains(u.Error, "broke off") {
+	if u, ok := r.Event.(invocation.Unanswered); !ok || u.Final || !u.Begun || !strings.Contains(u.Error, "broke off") {
 		t.Errorf("%+v", r.Event)
 	}
 }
 
 func TestAConnectionClosedWithoutAnAnswerIsNoAnswer(t *testing.T) {
 	url := webhookThat(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	if r := post(t, url, Config{}, 5*time.Second); !reflect.DeepEqual(r.Event, unanswered("the connection was closed without an answer", false)) {
+	if r := post(t, url, Config{}, 5*time.Second); !reflect.DeepEqual(r.Event, begunThen(unanswered("the connection was closed without an answer", false))) {
 		t.Errorf("%+v", r.Event)
 	}
 }
 
 func TestARefusedConnectionIsNoAnswer(t *testing.T) {
 	r := post(t, "http://"+closedPort(t)+"/?token=secret", Config{}, 5*time.Second)
-	if u, ok := r.Event.(invocation.Unanswered); !ok || u.Final || !strings.Contains(u.Error, "refused") || strings.Contains(u.Error, "secret") {
+	if u, ok := r.Event.(invocation.Unanswered); !ok || u.Final || u.Begun || !strings.Contains(u.Error, "refused") || strings.Contains(u.Error, "secret") {
 		t.Errorf("%+v", r.Event)
 	}
 }
@@ -195,5 +199,60 @@ func TestAWebhookOverTLSIsCheckedWithTheGivenAuthorities(t *testing.T) {
 	r := post(t, server.URL, Config{RootCAs: x509.NewCertPool()}, 5*time.Second)
 	if u, ok := r.Event.(invocation.Unanswered); !ok || !strings.Contains(u.Error, "certificate") {
 		t.Errorf("an unknown authority: %+v", r)
+	}
+}
+
+// begunThen is an event after which the handler may have begun.
+func begunThen(e invocation.Event) invocation.Event {
+	u := e.(invocation.Unanswered)
+	u.Begun = true
+	return u
+}
+
+// What is sent is signed with each secret at the time of the sending, under the attempt's id; a resend has the same id.
+func TestAWebhookIsSignedAsStandardWebhooksSays(t *testing.T) {
+	now := time.Now()
+	secrets := []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}
+	type sent struct {
+		header http.Header
+		body   []byte
+	}
+	got := make(chan sent, 2)
+	url := webhookThat(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- sent{r.Header, body}
+		fmt.Fprint(w, `{"hookStatus":"SUCCEEDED"}`)
+	})
+	caller := NewCaller(Config{Now: func() time.Time { return now }}, quiet())
+	call := Call{
+		Target: invocation.Target{Kind: invocation.Webhook, Address: url, Secrets: secrets}, Invocation: "d-1/X/0/smoke", Attempt: 3,
+		Request: `{"executionId":"d-1/X/0/smoke"}`, Timeout: 5 * time.Second,
+	}
+	for range 2 {
+		if r := caller.Call(t.Context(), call); r.HookStatus != "SUCCEEDED" {
+			t.Fatalf("%+v", r)
+		}
+		r := <-got
+		if r.header.Get("webhook-id") != "d-1/X/0/smoke/3" || r.header.Get("webhook-timestamp") != strconv.FormatInt(now.Unix(), 10) {
+			t.Errorf("%v", r.header)
+		}
+		for _, secret := range secrets {
+			receiver, err := standardwebhooks.NewWebhook(secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := receiver.Verify(r.body, r.header); err != nil {
+				t.Errorf("a receiver that knows one secret: %v", err)
+			}
+			if receiver.Verify(append(r.body, ' '), r.header) == nil {
+				t.Error("another body is taken")
+			}
+		}
+		now = now.Add(time.Minute)
+	}
+	call.Target.Secrets = nil
+	caller.Call(t.Context(), call)
+	if r := <-got; r.header.Get("webhook-signature") != "" {
+		t.Errorf("without a secret: %v", r.header)
 	}
 }

@@ -14,7 +14,7 @@ func drawInvocation(t *rapid.T) Invocation {
 		Name:        "smoke",
 		Target:      Target{Kind: GRPC, Address: "localhost:1"},
 		MaxAttempts: rapid.IntRange(1, 6).Draw(t, "max attempts"),
-	}, false)
+	}, Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,6 +22,7 @@ func drawInvocation(t *rapid.T) Invocation {
 		ID: "d-1/" + strconv.Itoa(rapid.IntRange(0, 9).Draw(t, "id")), Service: "default/web", Deployment: "d-1", Stage: "POST_SCALE_UP",
 		Timeout:       time.Duration(rapid.IntRange(1, 600).Draw(t, "timeout")) * time.Second,
 		TimeoutAction: rapid.SampledFrom(TimeoutActions()).Draw(t, "action"),
+		Contract:      rapid.SampledFrom(Contracts()).Draw(t, "contract"),
 	}, hook, epoch)
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +34,7 @@ func drawAnswer(t *rapid.T) Answer {
 	a := Answer{
 		Status: rapid.SampledFrom([]string{AnswerSucceeded, AnswerFailed, AnswerInProgress, AnswerInProgress, AnswerInProgress, "", "NONSENSE"}).Draw(t, "status"),
 	}
+	a.Accepted = a.Status == AnswerInProgress && rapid.IntRange(0, 3).Draw(t, "accepted") == 0
 	if rapid.Bool().Draw(t, "with delay") {
 		delay := time.Duration(rapid.IntRange(-1000, 100_000).Draw(t, "delay ms")) * time.Millisecond
 		a.Delay = &delay
@@ -49,17 +51,19 @@ func drawEvent(t *rapid.T, current int) Event {
 	if rapid.IntRange(0, 3).Draw(t, "foreign") == 0 {
 		attempt = rapid.IntRange(0, current+2).Draw(t, "attempt")
 	}
-	switch rapid.IntRange(0, 11).Draw(t, "event") {
+	switch rapid.IntRange(0, 12).Draw(t, "event") {
 	case 0, 1, 2, 3, 4:
 		return Due{}
 	case 5, 6:
 		return Answered{Attempt: attempt, Answer: drawAnswer(t)}
 	case 7, 8:
-		return Unanswered{Attempt: attempt, Error: "reset", Final: rapid.IntRange(0, 9).Draw(t, "final") == 0}
+		return Unanswered{Attempt: attempt, Error: "reset", Final: rapid.IntRange(0, 9).Draw(t, "final") == 0, Begun: rapid.Bool().Draw(t, "begun")}
 	case 9:
 		return Postponed{Attempt: attempt, Delay: time.Duration(rapid.IntRange(0, 10_000).Draw(t, "postponed ms")) * time.Millisecond, Reason: "open"}
 	case 10:
 		return Reported{Attempt: attempt, Answer: drawAnswer(t)}
+	case 11:
+		return Completed{Succeeded: rapid.Bool().Draw(t, "succeeded")}
 	default:
 		if rapid.IntRange(0, 4).Draw(t, "cancel") == 0 {
 			return Cancel{}
@@ -106,6 +110,7 @@ func checkStep(t *rapid.T, i Invocation, d Decision, e Event, now time.Time) {
 		t.Fatalf("attempt %d in %s", next.Attempt, next.State)
 	}
 	checkIdentity(t, i, d, e)
+	checkContract(t, i, d, e)
 	checkIgnored(t, i, d, e, now)
 	if next.Failures >= next.Hook.MaxAttempts && next.State != Failed && !next.State.Terminal() {
 		t.Fatalf("%d calls in a row without an answer, and still %s", next.Failures, next.State)
@@ -130,6 +135,20 @@ func checkIdentity(t *rapid.T, i Invocation, d Decision, e Event) {
 	}
 }
 
+// With CodeDeploy's contract only a report succeeds, and a handler that has taken a call is never called again.
+func checkContract(t *rapid.T, i Invocation, d Decision, e Event) {
+	_, completed := e.(Completed)
+	if i.Contract == CodeDeploy && d.Next.State == Succeeded && i.State != Succeeded && !completed {
+		t.Fatalf("%T succeeded with %s", e, i.Contract)
+	}
+	if i.Contract == ECS && completed && d.Ignored == "" {
+		t.Fatalf("a report of the other contract was taken: %+v", d)
+	}
+	if i.awaitsReport() && d.Call {
+		t.Fatalf("called again while a report is awaited: %+v", i)
+	}
+}
+
 // An answer for another attempt, or a second one, changes nothing (but that the deadline may have passed meanwhile).
 func checkIgnored(t *rapid.T, i Invocation, d Decision, e Event, now time.Time) {
 	single := true
@@ -141,8 +160,14 @@ func checkIgnored(t *rapid.T, i Invocation, d Decision, e Event, now time.Time) 
 		attempt = e.Attempt
 	case Reported:
 		attempt, single = e.Attempt, false
+		if i.Contract == CodeDeploy {
+			attempt = 0 // never taken
+		}
 	default:
 		return
+	}
+	if _, answered := e.(Answered); answered && i.Contract == CodeDeploy && attempt == i.Attempt && d.Next.State.Terminal() {
+		return // a call's answer does not count, so it is not late
 	}
 	if _, none := e.(Unanswered); none && !i.State.Terminal() && !now.Before(i.Deadline) && i.Open && attempt == i.Attempt {
 		if d.Ignored != "" {

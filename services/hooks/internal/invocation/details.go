@@ -23,6 +23,21 @@ func (d Details) Merge(returned Details) (Details, error) {
 	return merged, merged.check()
 }
 
+// carry lays what the hook returned over the details of this invocation, and keeps it for later ones of the same hook in
+// the same deployment (ECS: hookDetails). When it grows too large, nothing is carried.
+func (i *Invocation) carry(returned Details) error {
+	details, err := i.Details.Merge(returned)
+	if err != nil {
+		return err
+	}
+	kept, err := i.Returned.Merge(returned)
+	if err != nil {
+		return err
+	}
+	i.Details, i.Returned = details, kept
+	return nil
+}
+
 // check refuses what cannot be sent or stored.
 func (d Details) check() error {
 	encoded, err := json.Marshal(map[string]any(d))

@@ -24,6 +24,7 @@ type Unanswered struct {
 	Attempt int
 	Error   string
 	Final   bool // calling again cannot help
+	Begun   bool // the handler has been reached and may have begun
 }
 
 // Postponed says that an attempt was not sent, because its endpoint takes no calls at present.
@@ -39,12 +40,15 @@ type Reported struct {
 	Answer  Answer
 }
 
+// Completed says that the result of a hook with CodeDeploy's contract was reported.
+type Completed struct{ Succeeded bool }
+
 // Cancel says that no one waits for the invocation any more.
 type Cancel struct{}
 
 func (Due) apply(d *Decision, now time.Time) {
 	i := &d.Next
-	if i.State.Terminal() || now.Before(i.NextAttempt) {
+	if i.State.Terminal() || now.Before(i.NextAttempt) || i.awaitsReport() {
 		return
 	}
 	// An open attempt was recorded and then postponed, or its caller is gone and nobody knows whether the handler saw
@@ -59,6 +63,9 @@ func (Due) apply(d *Decision, now time.Time) {
 }
 
 func (e Answered) apply(d *Decision, now time.Time) {
+	if d.Next.Contract == CodeDeploy && e.Attempt == d.Next.Attempt && d.Next.State.Terminal() {
+		return // it says that the call had arrived; the report was faster
+	}
 	if d.late(e.Attempt) || d.twice() {
 		return
 	}
@@ -66,6 +73,10 @@ func (e Answered) apply(d *Decision, now time.Time) {
 }
 
 func (e Reported) apply(d *Decision, now time.Time) {
+	if d.Next.Contract == CodeDeploy {
+		d.Ignored = "its result is taken from PutLifecycleEventHookExecutionStatus only"
+		return
+	}
 	if d.late(e.Attempt) {
 		return
 	}
@@ -83,6 +94,8 @@ func (e Unanswered) apply(d *Decision, now time.Time) {
 	i.Open = false
 	i.Failures++
 	switch {
+	case e.Begun && i.Contract == CodeDeploy: // to call again would be to call twice
+		i.await(fmt.Sprintf("attempt %d was sent and may have begun; its result is to be reported: %s", i.Attempt, e.Error), now)
 	case e.Final:
 		i.enter(Failed, fmt.Sprintf("attempt %d: %s", i.Attempt, e.Error), now)
 	case i.Failures >= i.Hook.MaxAttempts:
@@ -102,6 +115,22 @@ func (e Postponed) apply(d *Decision, now time.Time) {
 	// The attempt stays open: it was recorded and has not been sent, so it keeps its number.
 	i.NextAttempt = now.Add(max(e.Delay, MinDelay))
 	i.enter(InProgress, fmt.Sprintf("attempt %d is postponed: %s", i.Attempt, e.Reason), now)
+}
+
+func (e Completed) apply(d *Decision, now time.Time) {
+	i := &d.Next
+	switch {
+	case i.Contract != CodeDeploy:
+		d.Ignored = "its result is what the call answers, or ReportHookResult"
+	case i.State.Terminal():
+		d.Ignored = fmt.Sprintf("the invocation has ended: it is %s", i.State)
+	case i.Attempt == 0:
+		d.Ignored = "it has not been called yet"
+	case e.Succeeded:
+		i.enter(Succeeded, "reported Succeeded", now)
+	default:
+		i.enter(Failed, "reported Failed", now)
+	}
 }
 
 func (Cancel) apply(d *Decision, now time.Time) {

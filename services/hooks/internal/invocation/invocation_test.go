@@ -148,7 +148,7 @@ func TestHookTargetsAreChecked(t *testing.T) {
 		{Target{}, false, "target"},
 	}
 	for _, tt := range tests {
-		_, err := NewHook(Hook{Name: "smoke", Target: tt.target}, tt.allowHTTP)
+		_, err := NewHook(Hook{Name: "smoke", Target: tt.target}, Rules{AllowHTTP: tt.allowHTTP})
 		var invalid *InvalidError
 		switch {
 		case tt.field == "" && err != nil:
@@ -162,7 +162,7 @@ func TestHookTargetsAreChecked(t *testing.T) {
 func begun(t *testing.T, spec Spec) Invocation {
 	t.Helper()
 	spec.ID, spec.Service, spec.Deployment, spec.Stage = "d-1/POST_SCALE_UP/0/smoke", "default/web", "d-1", "POST_SCALE_UP"
-	hook, err := NewHook(Hook{Name: "smoke", Target: Target{Kind: GRPC, Address: "localhost:1"}}, false)
+	hook, err := NewHook(Hook{Name: "smoke", Target: Target{Kind: GRPC, Address: "localhost:1"}}, Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}

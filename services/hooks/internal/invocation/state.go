@@ -1,5 +1,7 @@
 package invocation
 
+import "time"
+
 // State is where an invocation stands.
 type State string
 
@@ -61,4 +63,26 @@ func (s State) outcome(action TimeoutAction) Outcome {
 	default:
 		return Rollback
 	}
+}
+
+// Contract is what a handler is called with and how it gives its result.
+type Contract string
+
+// The contracts.
+const (
+	// ECS: the answer is the result, and IN_PROGRESS means to be called again.
+	ECS Contract = "ECS"
+	// CodeDeploy: called once; the answer does not count, the result is reported.
+	CodeDeploy Contract = "CODEDEPLOY"
+)
+
+// Contracts lists every contract.
+func Contracts() []Contract { return []Contract{ECS, CodeDeploy} }
+
+// defaultTimeout is that of ECS's timeoutConfiguration, or CodeDeploy's hour for a report.
+func (c Contract) defaultTimeout() time.Duration {
+	if c == CodeDeploy {
+		return DefaultReportTimeout
+	}
+	return DefaultTimeout
 }

@@ -89,10 +89,10 @@ func (s *stage) invoke(options map[string]string, now time.Time) string {
 		spec.Timeout = mustDuration(s.t, v)
 	}
 	spec.TimeoutAction = TimeoutAction(options["action"])
-	spec.Details = details(options["details"])
+	spec.Details, spec.Carried, spec.Contract = details(options["details"]), details(options["carried"]), Contract(options["contract"])
 	hook := Hook{Name: "smoke", Target: Target{Kind: GRPC, Address: "localhost:1"}}
 	hook.MaxAttempts, _ = strconv.Atoi(options["attempts"])
-	hook, err := NewHook(hook, false)
+	hook, err := NewHook(hook, Rules{})
 	if err == nil {
 		s.invocation, err = New(spec, hook, now)
 	}
@@ -103,7 +103,7 @@ func (s *stage) invoke(options map[string]string, now time.Time) string {
 }
 
 func (s *stage) event(name string, attempt int, plain []string, options map[string]string) Event {
-	answer := Answer{Details: details(options["details"]), Reason: options["reason"], Broken: options["broken"]}
+	answer := Answer{Details: details(options["details"]), Reason: options["reason"], Broken: options["broken"], Accepted: options["accepted"] != ""}
 	if len(plain) > 0 {
 		answer.Status = plain[0]
 	}
@@ -119,9 +119,11 @@ func (s *stage) event(name string, attempt int, plain []string, options map[stri
 	case "report":
 		return Reported{Attempt: attempt, Answer: answer}
 	case "error":
-		return Unanswered{Attempt: attempt, Error: options["text"], Final: options["final"] != ""}
+		return Unanswered{Attempt: attempt, Error: options["text"], Final: options["final"] != "", Begun: options["begun"] != ""}
 	case "postpone":
 		return Postponed{Attempt: attempt, Delay: *answer.Delay, Reason: answer.Reason}
+	case "complete":
+		return Completed{Succeeded: answer.Status == "Succeeded"}
 	case "cancel":
 		return Cancel{}
 	default:
@@ -143,6 +145,9 @@ func (s *stage) describe(before Invocation, d Decision) string {
 	}
 	if len(i.Details) > 0 {
 		fmt.Fprintf(&out, " details=%v", map[string]any(i.Details))
+	}
+	if len(i.Returned) > 0 {
+		fmt.Fprintf(&out, " returned=%v", map[string]any(i.Returned))
 	}
 	if wake := i.WakeAt(); !wake.IsZero() {
 		fmt.Fprintf(&out, " wake=%s", wake.Sub(epoch))

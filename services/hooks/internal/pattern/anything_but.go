@@ -1,40 +1,36 @@
 package pattern
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // anythingBut is {"anything-but": …}: a string, a number, a list of one of them, or an expression of strings. The key must be
 // there with a value; what is of another type passes.
 func anythingBut(v *value) (test, error) {
-	if v.kind == object {
+	switch v.kind {
+	case object:
 		return anythingButExpression(v)
-	}
-	items := []*value{v}
-	if v.kind == array {
-		items = v.items
-		if len(items) == 0 || !alike(items) {
-			return test{}, invalid("Inside anything but list, either all values are number or string, mixed type is not supported")
-		}
-	} else if v.kind != text && v.kind != number {
+	case text, number:
+		return except([]test{exact(v)}), nil
+	case array:
+		return anythingButList(v.items)
+	default:
 		return test{}, invalid("Value of anything-but must be an array or single string/number value.")
 	}
-	var none []test
-	for _, item := range items {
-		if item.kind == text {
-			none = append(none, is(item.text))
-		} else {
-			none = append(none, isNumber(item.text))
-		}
-	}
-	return except(none), nil
 }
 
-func alike(items []*value) bool {
-	return !slices.ContainsFunc(items, func(i *value) bool {
-		return i.kind != items[0].kind || i.kind != text && i.kind != number
-	})
+func anythingButList(items []*value) (test, error) {
+	var none []test
+	kinds := map[kind]bool{}
+	for _, item := range items {
+		if item.kind != text && item.kind != number {
+			return test{}, invalid("Inside anything but list, start|null|boolean is not supported.")
+		}
+		kinds[item.kind] = true
+		none = append(none, exact(item))
+	}
+	if len(kinds) != 1 {
+		return test{}, invalid("Inside anything but list, either all values are number or string, mixed type is not supported")
+	}
+	return except(none), nil
 }
 
 // anythingButExpression is {"anything-but": {"prefix": …}} and the like: a string or a list of strings.
@@ -42,26 +38,31 @@ func anythingButExpression(o *value) (test, error) {
 	if len(o.members) == 0 {
 		return test{}, invalid("Anything-But expression name not found")
 	}
-	m := o.members[0]
+	op, operand := o.members[0].name, o.members[0].value
 	compile, known := map[string]func(*value) (test, error){
 		opPrefix:     nonEmpty(affix(opPrefix, strings.HasPrefix, nil)),
 		opSuffix:     nonEmpty(affix(opSuffix, strings.HasSuffix, nil)),
 		opIgnoreCase: ignoreCase,
 		opWildcard:   wildcard,
-	}[m.name]
+	}[op]
 	if !known {
-		return test{}, invalid("Unsupported anything-but pattern: %s", m.name)
+		return test{}, invalid("Unsupported anything-but pattern: %s", op)
 	}
-	items := []*value{m.value}
-	if m.value.kind == array {
-		if items = m.value.items; len(items) == 0 {
+	items := []*value{operand}
+	switch operand.kind {
+	case array:
+		items = operand.items
+		if len(items) == 0 {
 			return test{}, invalid("Empty arrays are not allowed")
 		}
+	case text, number:
+	default:
+		return test{}, invalid("Value of anything-but must be an array or single string/number value.")
 	}
 	var none []test
 	for _, item := range items {
 		if item.kind != text {
-			return test{}, invalid("Inside anything-but/%s, every value must be a string", m.name)
+			return test{}, notStrings(op)
 		}
 		t, err := compile(item)
 		if err != nil {
@@ -70,9 +71,21 @@ func anythingButExpression(o *value) (test, error) {
 		none = append(none, t)
 	}
 	if len(o.members) > 1 {
-		return test{}, invalid("Only one key allowed in match expression")
+		return test{}, invalid(tooMany)
 	}
 	return except(none), nil
+}
+
+// notStrings is what EventBridge says of an operand of an anything-but expression that is not of strings.
+func notStrings(op string) error {
+	switch op {
+	case opIgnoreCase:
+		return invalid("Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.")
+	case opWildcard:
+		return invalid("wildcard match pattern must be a string")
+	default:
+		return invalid("prefix/suffix match pattern must be a string")
+	}
 }
 
 // nonEmpty refuses an empty prefix or suffix: every string has it.

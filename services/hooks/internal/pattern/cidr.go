@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,6 +26,8 @@ func cidr(v *value) (test, error) {
 	}
 	ip, ok := parseIP(address)
 	switch {
+	case !ok && looksLikeIP(address):
+		return test{}, invalid("Invalid IP address: %s", address)
 	case !ok:
 		return test{}, invalid("Nonstandard IP address: %s", address)
 	case ip.Is4() && bits > 31:
@@ -39,7 +42,18 @@ func cidr(v *value) (test, error) {
 	}), nil
 }
 
+// parseIP reads an address. One that mixes both notations is none, as in EventBridge.
 func parseIP(s string) (netip.Addr, bool) {
 	ip, err := netip.ParseAddr(s)
-	return ip, err == nil && ip.Zone() == ""
+	mixed := strings.Contains(s, ":") && strings.Contains(s, ".")
+	return ip, err == nil && ip.Zone() == "" && !mixed
+}
+
+// looksLikeIP tells four numbers with dots, and hexadecimal digits with colons.
+func looksLikeIP(s string) bool {
+	if strings.Contains(s, ":") {
+		return strings.Trim(s, "0123456789abcdefABCDEF:") == ""
+	}
+	parts := strings.Split(s, ".")
+	return len(parts) == 4 && !slices.Contains(parts, "") && strings.Trim(s, "0123456789.") == ""
 }

@@ -3,10 +3,7 @@ package pattern
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
 )
 
 // kind is the kind of a JSON value.
@@ -24,12 +21,15 @@ const (
 // maxDepth bounds how deep a pattern or an event may nest.
 const maxDepth = 1000
 
+var errDepth = fmt.Errorf("it nests deeper than %d", maxDepth)
+
 // value is a JSON value. Members keep their order and their repetitions.
 type value struct {
 	kind    kind
 	text    string // of a string, and the literal of a number or boolean
 	items   []*value
 	members []member
+	byName  map[string]*value // of an event's object with many members
 }
 
 type member struct {
@@ -39,26 +39,20 @@ type member struct {
 
 // parse reads one JSON value and nothing after it.
 func parse(b []byte) (*value, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	v, err := read(d, 0)
-	if err != nil {
+	var whole json.RawMessage
+	if err := json.Unmarshal(b, &whole); err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows its end")
-	}
-	return v, nil
+	d := json.NewDecoder(bytes.NewReader(whole))
+	d.UseNumber()
+	return read(d, 0)
 }
 
 func read(d *json.Decoder, depth int) (*value, error) {
 	if depth > maxDepth {
-		return nil, fmt.Errorf("it nests deeper than %d", maxDepth)
+		return nil, errDepth
 	}
 	token, err := d.Token()
-	if errors.Is(err, io.EOF) {
-		return nil, io.ErrUnexpectedEOF
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -94,9 +88,6 @@ func readArray(d *json.Decoder, depth int) (*value, error) {
 // end reads the delimiter that ends an array or an object.
 func end(d *json.Decoder) error {
 	_, err := d.Token()
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
 	return err
 }
 
@@ -116,48 +107,11 @@ func readObject(d *json.Decoder, depth int) (*value, error) {
 	return v, end(d)
 }
 
-// undotted gives each key its own object: {"a.b": 1} becomes {"a": {"b": 1}}, as in a pattern. Of a key that is there twice the
-// last one counts; objects that meet at a key because of dots are joined.
-func undotted(v *value) *value {
-	out := &value{kind: v.kind, text: v.text}
-	for _, item := range v.items {
-		out.items = append(out.items, undotted(item))
-	}
-	for _, m := range v.members {
-		out.set(m.name, undotted(m.value))
-	}
-	return out
-}
-
-// set puts a value at a path of keys with dots between them.
-func (v *value) set(path string, to *value) {
-	name, rest, dotted := strings.Cut(path, ".")
-	if dotted {
-		inner := &value{kind: object}
-		inner.set(rest, to)
-		to = inner
-	}
-	for i := range v.members {
-		m := &v.members[i]
-		if m.name != name {
-			continue
-		}
-		if m.value.kind == object && to.kind == object {
-			joined := &value{kind: object, members: append([]member{}, m.value.members...)}
-			for _, more := range to.members {
-				joined.set(more.name, more.value)
-			}
-			to = joined
-		} else if dotted {
-			to = &value{kind: array, items: []*value{m.value, to}}
-		}
-		m.value = to
-		return
-	}
-	v.members = append(v.members, member{name, to})
-}
-
+// member is the value of a key; nil when there is none.
 func (v *value) member(name string) *value {
+	if v.byName != nil {
+		return v.byName[name]
+	}
 	for _, m := range v.members {
 		if m.name == name {
 			return m.value

@@ -11,9 +11,9 @@ type node struct {
 
 // field is what a rule asks about one key.
 type field struct {
-	name   string
-	leaves [][]test // one of each must hold
-	child  *node
+	name  string
+	tests []test // one must hold; none when nothing is asked about the value itself
+	child *node
 }
 
 func (n *node) field(name string) *field {
@@ -31,8 +31,8 @@ func (n *node) field(name string) *field {
 func (n *node) settle() {
 	n.absent = true
 	for _, f := range n.fields {
-		for _, tests := range f.leaves {
-			n.absent = n.absent && mayBeAbsent(tests)
+		if len(f.tests) > 0 {
+			n.absent = n.absent && slices.ContainsFunc(f.tests, func(t test) bool { return t.absent })
 		}
 		if f.child != nil {
 			f.child.settle()
@@ -41,82 +41,87 @@ func (n *node) settle() {
 	}
 }
 
-func mayBeAbsent(tests []test) bool {
-	return slices.ContainsFunc(tests, func(t test) bool { return t.absent })
+// maxMatchSteps bounds the work for one event: well above what 256 KB (EventBridge's largest) and a few hundred tests come to.
+const maxMatchSteps = 1 << 25
+
+// matcher counts its steps; when there are too many it stops, and what it says is void.
+type matcher struct{ steps int }
+
+func (m *matcher) spent() bool {
+	m.steps++
+	return m.steps > maxMatchSteps
 }
 
-// match reports whether the node holds for a value; nil is one that is not there. In an array one element must satisfy all
-// keys together. A node that holds for what is absent needs absence in every element, or an element that has what it asks for.
-func (n *node) match(v *value) bool {
-	switch {
-	case v == nil || v.kind != object && v.kind != array:
-		return n.absent
-	case v.kind == object:
-		for _, f := range n.fields {
-			if !f.match(v.member(f.name)) {
-				return false
-			}
-		}
-		return true
-	case !n.absent:
-		return slices.ContainsFunc(v.items, n.match)
-	default:
-		return !n.in(v) || slices.ContainsFunc(v.items, func(item *value) bool { return n.in(item) && n.match(item) })
-	}
-}
+// verdict is what is known about a value: whether it has anything that is asked about, and whether it is as asked.
+type verdict struct{ found, holds bool }
 
-// in reports whether a value has anything that the node asks about.
-func (n *node) in(v *value) bool {
+// node judges a value; nil is one that is not there. It looks at each part of the value once.
+func (m *matcher) node(n *node, v *value) verdict {
 	switch {
-	case v == nil || v.kind != object && v.kind != array:
-		return false
+	case m.spent() || v == nil || v.kind != object && v.kind != array:
+		return verdict{false, n.absent}
 	case v.kind == array:
-		return slices.ContainsFunc(v.items, n.in)
+		return m.items(n, v.items)
 	}
-	return slices.ContainsFunc(n.fields, func(f *field) bool {
-		at := v.member(f.name)
-		return len(f.leaves) > 0 && len(scalars(nil, at)) > 0 || f.child != nil && f.child.in(at)
-	})
+	all := verdict{false, true}
+	for _, f := range n.fields {
+		one := m.field(f, v.member(f.name))
+		all.found = all.found || one.found
+		all.holds = all.holds && one.holds
+	}
+	return all
 }
 
-func (f *field) match(v *value) bool {
-	if f.child != nil && !f.child.match(v) {
-		return false
-	}
-	if len(f.leaves) == 0 {
-		return true
-	}
-	values := scalars(nil, v)
-	for _, tests := range f.leaves {
-		if !slices.ContainsFunc(tests, func(t test) bool { return t.match(values) }) {
-			return false
+// items judges an array: one element must satisfy all keys together. A node that holds for what is absent needs absence in
+// every element, or an element that has what it asks for.
+func (m *matcher) items(n *node, items []*value) verdict {
+	var some verdict
+	for _, item := range items {
+		one := m.node(n, item)
+		some.found = some.found || one.found
+		some.holds = some.holds || one.holds && (one.found || !n.absent)
+		if some.found && some.holds {
+			break
 		}
 	}
-	return true
+	some.holds = some.holds || n.absent && !some.found
+	return some
 }
 
-// match asks about the values at a leaf: any of them will do.
-func (t test) match(values []*value) bool {
+func (m *matcher) field(f *field, v *value) verdict {
+	all := verdict{false, true}
+	if f.child != nil {
+		all = m.node(f.child, v)
+	}
+	if len(f.tests) == 0 {
+		return all
+	}
+	there := m.anyScalar(v, func(*value) bool { return true })
+	holds := slices.ContainsFunc(f.tests, func(t test) bool { return m.leaf(t, v, there) })
+	return verdict{all.found || there, all.holds && holds}
+}
+
+// leaf asks about the values at a leaf: any of them will do.
+func (m *matcher) leaf(t test, v *value, there bool) bool {
 	switch {
 	case t.present:
-		return len(values) > 0
+		return there
 	case t.absent:
-		return len(values) == 0
+		return !there
 	default:
-		return slices.ContainsFunc(values, t.holds)
+		return m.anyScalar(v, t.holds)
 	}
 }
 
-// scalars is the values at a leaf: itself, or the elements of an array and the arrays in it. Objects are none.
-func scalars(into []*value, v *value) []*value {
+// anyScalar reports whether one of the values at a leaf holds: itself, or the elements of an array and of the arrays in it.
+// Objects are none.
+func (m *matcher) anyScalar(v *value, holds func(*value) bool) bool {
 	switch {
-	case v == nil || v.kind == object:
-		return into
-	case v.kind != array:
-		return append(into, v)
+	case m.spent() || v == nil || v.kind == object:
+		return false
+	case v.kind == array:
+		return slices.ContainsFunc(v.items, func(item *value) bool { return m.anyScalar(item, holds) })
+	default:
+		return holds(v)
 	}
-	for _, item := range v.items {
-		into = scalars(into, item)
-	}
-	return into
 }

@@ -1,9 +1,6 @@
 package pattern
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // The operators of a match expression. exactly is a synonym of a plain string that the service takes.
 const (
@@ -18,9 +15,8 @@ const (
 	opExactly    = "exactly"
 )
 
-func isOperator(name string) bool {
-	return slices.Contains([]string{opPrefix, opSuffix, opIgnoreCase, opWildcard, opAnything, opNumeric, opCIDR, opExists, opExactly}, name)
-}
+// tooMany is what EventBridge says of more than one key in numeric and anything-but.
+const tooMany = "Too many elements in numeric expression"
 
 // compileTests reads a leaf's array.
 func compileTests(items []*value) ([]test, error) {
@@ -35,21 +31,17 @@ func compileTests(items []*value) ([]test, error) {
 		}
 		tests = append(tests, t)
 	}
-	return tests, nil
+	return tests, checkComplexity(tests)
 }
 
 func compileTest(v *value) (test, error) {
 	switch v.kind {
-	case text:
-		return is(v.text), nil
-	case number:
-		return isNumber(v.text), nil
-	case boolean, null:
-		return isLiteral(v.kind, v.text), nil
 	case object:
 		return compileExpression(v)
-	default:
+	case array:
 		return test{}, invalid("Match value must be String, number, true, false, or null")
+	default:
+		return exact(v), nil
 	}
 }
 
@@ -74,24 +66,43 @@ func compileExpression(o *value) (test, error) {
 		return test{}, invalid("Unrecognized match type %s", m.name)
 	}
 	t, err := compile(m.value)
-	if err == nil && len(o.members) > 1 {
-		err = invalid("Only one key allowed in match expression")
+	switch {
+	case err != nil || len(o.members) == 1:
+		return t, err
+	case m.name == opNumeric || m.name == opAnything:
+		return test{}, invalid(tooMany)
+	default:
+		return test{}, invalid("Only one key allowed in match expression")
 	}
-	return t, err
 }
 
 // affix is prefix or suffix: a string, or {"equals-ignore-case": string}.
 func affix(op string, has, hasFold func(s, affix string) bool) func(*value) (test, error) {
 	return func(v *value) (test, error) {
-		compare := has
-		if v.kind == object && len(v.members) == 1 && v.members[0].name == opIgnoreCase {
-			v, compare = v.members[0].value, hasFold
+		if v.kind == object {
+			return affixFold(op, v, hasFold)
 		}
 		if v.kind != text {
 			return test{}, invalid("%s match pattern must be a string", op)
 		}
-		return ofString(func(s string) bool { return compare(s, v.text) }), nil
+		return ofString(func(s string) bool { return has(s, v.text) }), nil
 	}
+}
+
+func affixFold(op string, o *value, hasFold func(s, affix string) bool) (test, error) {
+	title := strings.ToUpper(op[:1]) + op[1:]
+	switch {
+	case len(o.members) == 0:
+		return test{}, invalid("%s expression name not found", title)
+	case o.members[0].name != opIgnoreCase:
+		return test{}, invalid("Unsupported %s pattern: %s", op, o.members[0].name)
+	case o.members[0].value.kind != text:
+		return test{}, invalid("%s match pattern must be a string", opIgnoreCase)
+	case len(o.members) > 1:
+		return test{}, invalid("Only one key allowed in match expression")
+	}
+	affix := o.members[0].value.text
+	return ofString(func(s string) bool { return hasFold(s, affix) }), nil
 }
 
 func ignoreCase(v *value) (test, error) {

@@ -4,24 +4,31 @@
 // value or a match expression such as {"prefix": "d-"} (EventBridge: event patterns). What the user guide leaves open follows what
 // the service does: numbers are compared by value, and all keys under one array of objects must be satisfied by the same element.
 //
-// The package is pure. Matching takes time in proportion to the event and the pattern; neither can make it explode.
+// The package is pure. Matching takes time in proportion to the event and the pattern, and its steps are bounded.
 package pattern
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// MaxLength is how many bytes a pattern may have (EventBridge: quotas).
+// MaxLength is how many characters a pattern may have (EventBridge: quotas).
 const MaxLength = 4096
 
 // Error says why a pattern is not valid, in EventBridge's words.
 type Error struct{ Reason string }
 
 // Error is EventBridge's message of an InvalidEventPatternException.
-func (e *Error) Error() string { return "Event pattern is not valid. Reason: " + e.Reason }
+func (e *Error) Error() string { return prefix + e.Reason }
+
+const prefix = "Event pattern is not valid. Reason: "
 
 func invalid(format string, args ...any) error { return &Error{Reason: fmt.Sprintf(format, args...)} }
+
+func reasonOf(err error) string { return strings.TrimPrefix(err.Error(), prefix) }
 
 // Pattern is a compiled event pattern.
 type Pattern struct {
@@ -30,8 +37,8 @@ type Pattern struct {
 
 // Compile reads a pattern. What it refuses is an *Error.
 func Compile(text []byte) (*Pattern, error) {
-	if len(text) > MaxLength {
-		return nil, invalid("it has %d bytes, at most %d are allowed", len(text), MaxLength)
+	if n := utf8.RuneCount(text); n > MaxLength {
+		return nil, invalid("it has %d characters, at most %d are allowed", n, MaxLength)
 	}
 	root, err := parse(text)
 	if err != nil {
@@ -40,7 +47,7 @@ func Compile(text []byte) (*Pattern, error) {
 	if root.kind != object {
 		return nil, invalid("Filter is not an object")
 	}
-	rules, err := compileObject(root, nil)
+	rules, err := compileRoot(root)
 	if err != nil {
 		return nil, err
 	}
@@ -58,36 +65,38 @@ func (p *Pattern) Match(event []byte) (bool, error) {
 		return false, fmt.Errorf("the event is no JSON: %w", err)
 	}
 	if root.kind != object {
-		return false, fmt.Errorf("the event is no JSON object")
+		return false, errors.New("the event is no JSON object")
 	}
-	root = undotted(root)
-	for _, rule := range p.rules {
-		if rule.match(root) {
-			return true, nil
-		}
+	if root, err = undotted(root); err != nil {
+		return false, fmt.Errorf("the event: %w", err)
 	}
-	return false, nil
+	m := &matcher{}
+	matches := slices.ContainsFunc(p.rules, func(n *node) bool { return m.node(n, root).holds })
+	if m.steps > maxMatchSteps {
+		return false, fmt.Errorf("the event is too large for the pattern: matching takes more than %d steps", maxMatchSteps)
+	}
+	return matches, nil
 }
 
 // clause is a leaf of a pattern: one of the tests must hold for what is at the path.
 type clause struct {
 	path  []string
+	key   string // the path with dots
 	tests []test
 }
 
 // rule is clauses that must all hold.
 type rule []clause
 
-// with adds a clause; of two for the same path the last one counts, as for any key that is there twice.
-func (r rule) with(c clause) rule {
-	key := strings.Join(c.path, "\x00")
-	out := make(rule, 0, len(r)+1)
-	for _, have := range r {
-		if strings.Join(have.path, "\x00") != key {
-			out = append(out, have)
+// put adds a clause; of two for the same path the last one counts, as for any key that is there twice.
+func (r *rule) put(c clause) {
+	for i, have := range *r {
+		if have.key == c.key {
+			(*r)[i] = c
+			return
 		}
 	}
-	return append(out, c)
+	*r = append(*r, c)
 }
 
 // tree joins the clauses by their paths, so that what lies under one key is matched together.
@@ -98,7 +107,7 @@ func (r rule) tree() *node {
 		for i, name := range c.path {
 			f := at.field(name)
 			if i == len(c.path)-1 {
-				f.leaves = append(f.leaves, c.tests)
+				f.tests = c.tests
 				break
 			}
 			if f.child == nil {

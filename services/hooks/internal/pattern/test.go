@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,6 +13,8 @@ type test struct {
 	holds func(v *value) bool
 	// presence tests; both false for every other test.
 	present, absent bool
+	// globs are the wildcard patterns in it, for their complexity.
+	globs []glob
 }
 
 // is tests for a string.
@@ -22,6 +25,18 @@ func is(s string) test {
 // ofString is a test that only strings can pass.
 func ofString(holds func(s string) bool) test {
 	return test{holds: func(v *value) bool { return v.kind == text && holds(v.text) }}
+}
+
+// exact tests for the value itself, which is no array and no object.
+func exact(v *value) test {
+	switch v.kind {
+	case text:
+		return is(v.text)
+	case number:
+		return isNumber(v.text)
+	default:
+		return isLiteral(v.kind, v.text)
+	}
 }
 
 // isLiteral tests for true, false or null.
@@ -35,11 +50,11 @@ const maxExact = 1 << 53
 // sameNumber compares two numbers by value: 300, 300.0 and 3e2 are the same. (The user guide says by string; the service
 // compares by value.)
 func sameNumber(a, b string) bool {
-	return a == b || exact(a) == exact(b) // NaN is equal to nothing
+	return a == b || byValue(a) == byValue(b) // NaN is equal to nothing
 }
 
-// exact is the number, or NaN when it is too large to be compared by value.
-func exact(literal string) float64 {
+// byValue is the number, or NaN when it is too large to be compared by value.
+func byValue(literal string) float64 {
 	f, err := strconv.ParseFloat(literal, 64)
 	if err != nil || math.Abs(f) >= maxExact {
 		return math.NaN()
@@ -53,14 +68,14 @@ func isNumber(literal string) test {
 
 // except tests for a value that passes none of the tests.
 func except(tests []test) test {
-	return test{holds: func(v *value) bool {
-		for _, t := range tests {
-			if t.holds(v) {
-				return false
-			}
-		}
-		return true
-	}}
+	var globs []glob
+	for _, t := range tests {
+		globs = append(globs, t.globs...)
+	}
+	none := func(v *value) bool {
+		return !slices.ContainsFunc(tests, func(t test) bool { return t.holds(v) })
+	}
+	return test{holds: none, globs: globs}
 }
 
 func hasPrefixFold(s, prefix string) bool {

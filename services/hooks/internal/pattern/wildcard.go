@@ -11,7 +11,9 @@ func wildcard(v *value) (test, error) {
 	if err != nil {
 		return test{}, err
 	}
-	return ofString(func(s string) bool { return matchParts(parts, s) }), nil
+	t := ofString(func(s string) bool { return matchParts(parts, s) })
+	t.globs = []glob{globOf(parts)}
+	return t, nil
 }
 
 // wildcardParts is what stands between the asterisks. Positions in messages count the quote before the string, as the
@@ -56,4 +58,17 @@ func matchParts(parts []string, s string) bool {
 		s = s[i+len(part):]
 	}
 	return true
+}
+
+func globOf(parts []string) glob {
+	var g glob
+	for i, part := range parts {
+		if i > 0 {
+			g = append(g, anyBytes)
+		}
+		for _, b := range []byte(part) {
+			g = append(g, int(b))
+		}
+	}
+	return g
 }

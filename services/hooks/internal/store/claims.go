@@ -29,22 +29,29 @@ type Claimed struct {
 	Remaining  time.Duration // until the deadline, by the database's clock
 }
 
-const claimColumns = invocationColumns + `, coalesce(a.request, '') AS request, i.deadline_time - now() AS remaining, now() AS at`
+// The secrets are those that the hook has now: a receiver that was told the new ones need not know the old ones for as
+// long as an invocation may last. Those it began with are for when the hook is gone or leads elsewhere.
+const claimColumns = invocationColumns + `, coalesce(h.target_secrets, i.target_secrets) AS secrets,
+    coalesce(a.request, '') AS request, i.deadline_time - now() AS remaining, now() AS at`
+
+const claimFrom = ` FROM invocations i LEFT JOIN attempts a ON i.attempt_open AND a.invocation = i.id AND a.attempt = i.attempt
+    LEFT JOIN hooks h ON h.name = i.hook AND h.target_kind = i.target_kind AND h.target_address = i.target_address`
 
 type claimRow struct {
 	invocationRow
+	Secrets   []string
 	Request   string
 	Remaining time.Duration
 	At        time.Time
 }
 
 const claimSQL = `
-SELECT ` + claimColumns + ` FROM invocations i LEFT JOIN attempts a ON i.attempt_open AND a.invocation = i.id AND a.attempt = i.attempt
+SELECT ` + claimColumns + claimFrom + `
 WHERE i.end_time IS NULL AND i.due_time <= now() AND (i.lease_owner IS NULL OR i.lease_expire_time <= now())
 ORDER BY i.due_time LIMIT @limit FOR UPDATE OF i SKIP LOCKED`
 
 const claimExpiredSQL = `
-SELECT ` + claimColumns + ` FROM invocations i LEFT JOIN attempts a ON i.attempt_open AND a.invocation = i.id AND a.attempt = i.attempt
+SELECT ` + claimColumns + claimFrom + `
 WHERE i.end_time IS NULL AND i.deadline_time <= now() AND (i.lease_owner IS NULL OR i.lease_expire_time <= now())
 ORDER BY i.deadline_time LIMIT @limit FOR UPDATE OF i SKIP LOCKED`
 
@@ -108,6 +115,7 @@ func (s *Store) queueDue(b *pgx.Batch, c Claim, row claimRow) (*Claimed, error) 
 	if err := s.queueSave(b, d.Next, lease{owner: c.Owner, span: c.Lease}); err != nil {
 		return nil, err
 	}
+	d.Next.Hook.Target.Secrets = row.Secrets
 	return &Claimed{Invocation: d.Next, Request: request, Remaining: row.Remaining}, nil
 }
 

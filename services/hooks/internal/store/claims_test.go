@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/slipway-deploy/slipway/services/hooks/internal/invocation"
 )
 
@@ -235,5 +237,45 @@ func wantHeard(t *testing.T, heard <-chan string) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("heard nothing")
+	}
+}
+
+// A call is signed with the secrets that its hook has now, also when the invocation began before; with those it began with
+// when the hook is gone; and an invocation that has ended keeps none.
+func TestClaimsHaveTheSecretsOfTheirHook(t *testing.T) {
+	s, db := open(t)
+	const old, changed = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+	hook := invocation.Hook{Name: "smoke", Target: invocation.Target{Kind: invocation.Webhook, Address: "https://a.example/", Secrets: []string{old}}}
+	claimed := func() string {
+		t.Helper()
+		calls := s.mustClaim(t, "a", time.Nanosecond) // the lease runs out at once
+		if len(calls) != 1 {
+			t.Fatalf("claimed %d", len(calls))
+		}
+		return strings.Join(calls[0].Invocation.Hook.Target.Secrets, " ")
+	}
+	s.mustRegister(t, hook)
+	s.mustBegin(t, begin(id))
+	if got := claimed(); got != old {
+		t.Errorf("signed with %q", got)
+	}
+	hook.Target.Secrets = []string{changed, old}
+	s.mustRegister(t, hook)
+	if got := claimed(); got != changed+" "+old {
+		t.Errorf("with two secrets signed with %q", got)
+	}
+	hook.Target.Address, hook.Target.Secrets = "https://b.example/", []string{changed}
+	s.mustRegister(t, hook)
+	if got := claimed(); got != old {
+		t.Errorf("with a hook that leads elsewhere signed with %q", got)
+	}
+	err := s.InTx(t.Context(), func(tx pgx.Tx) error { return s.HookDelete(t.Context(), tx, "smoke") })
+	if got := claimed(); err != nil || got != old {
+		t.Errorf("without its hook signed with %q, %v", got, err)
+	}
+	s.mustApply(t, invocation.Answered{Attempt: 1, Answer: invocation.Answer{Status: "SUCCEEDED"}}, 1, Reply{HookStatus: "SUCCEEDED"})
+	var kept int
+	if err := db.Pool.QueryRow(t.Context(), `SELECT cardinality(target_secrets) FROM invocations WHERE id = $1`, id).Scan(&kept); err != nil || kept != 0 {
+		t.Errorf("%d secrets are kept, %v", kept, err)
 	}
 }

@@ -13,21 +13,39 @@ import (
 
 const invocationLockSQL = `SELECT ` + invocationColumns + ` FROM invocations i WHERE i.id = @id FOR UPDATE`
 
+// InvocationLock returns one invocation with its row locked, and false when there is none.
+func (s *Store) InvocationLock(ctx context.Context, tx pgx.Tx, id string) (invocation.Invocation, bool, error) {
+	found, err := invocationsQuery(ctx, tx, invocationLockSQL, pgx.NamedArgs{"id": id})
+	if err != nil || len(found) == 0 {
+		return invocation.Invocation{}, false, err
+	}
+	return found[0], true, nil
+}
+
+const deploymentKnownSQL = `SELECT EXISTS (SELECT FROM invocations WHERE deployment = @deployment)`
+
+// DeploymentKnown reports whether a hook was called for a deployment.
+func (s *Store) DeploymentKnown(ctx context.Context, tx pgx.Tx, deployment string) (known bool, err error) {
+	if err := tx.QueryRow(ctx, deploymentKnownSQL, pgx.NamedArgs{"deployment": deployment}).Scan(&known); err != nil {
+		return false, postgres.Classify(fmt.Errorf("look for deployment %s: %w", deployment, err))
+	}
+	return known, nil
+}
+
 // InvocationApply decides what becomes of an invocation through an event, with its row locked, and saves it. The reply
 // is what the event's attempt brought; when the event is ignored, the reply is recorded as ignored.
 func (s *Store) InvocationApply(ctx context.Context, tx pgx.Tx, id string, e invocation.Event, attempt int, r Reply) (invocation.Decision, error) {
-	found, err := invocationsQuery(ctx, tx, invocationLockSQL, pgx.NamedArgs{"id": id})
+	before, found, err := s.InvocationLock(ctx, tx, id)
 	if err != nil {
 		return invocation.Decision{}, err
 	}
-	if len(found) == 0 {
+	if !found {
 		return invocation.Decision{}, notFound(id)
 	}
 	at, err := now(ctx, tx)
 	if err != nil {
 		return invocation.Decision{}, err
 	}
-	before := found[0]
 	d := invocation.Decide(before, e, at)
 	b := &pgx.Batch{}
 	if d.Ignored != "" {
@@ -54,9 +72,9 @@ func queueClose(b *pgx.Batch, before invocation.Invocation, d invocation.Decisio
 }
 
 const invocationSaveSQL = `
-UPDATE invocations SET details = @details, state = @state, outcome = @outcome, reason = @reason, attempt = @attempt,
+UPDATE invocations SET details = @details, returned = @returned, state = @state, outcome = @outcome, reason = @reason, attempt = @attempt,
     attempt_time = @attempt_time, attempt_open = @attempt_open, failures = @failures, next_attempt_time = @next_attempt_time,
-    end_time = @end_time, due_time = @due_time,
+    end_time = @end_time, due_time = @due_time, target_secrets = CASE WHEN @end_time::timestamptz IS NULL THEN target_secrets ELSE '{}' END,
     lease_owner = nullif(@lease_owner, ''), lease_expire_time = CASE WHEN @lease_owner = '' THEN NULL ELSE now() + @lease::interval END
 WHERE id = @id`
 

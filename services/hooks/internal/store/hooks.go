@@ -21,21 +21,27 @@ type Hook struct {
 }
 
 type hookRow struct {
-	Name          string
-	TargetKind    string
-	TargetAddress string
-	TargetTLS     bool `db:"target_tls"`
-	CallTimeout   time.Duration
-	MaxAttempts   int
-	Version       int64
-	CreateTime    time.Time
+	Name            string
+	TargetKind      string
+	TargetAddress   string
+	TargetTLS       bool `db:"target_tls"`
+	TargetQualifier string
+	TargetArgs      []string
+	TargetSecrets   []string
+	CallTimeout     time.Duration
+	MaxAttempts     int
+	Version         int64
+	CreateTime      time.Time
 }
 
 func (r hookRow) hook() Hook {
 	return Hook{
 		Hook: invocation.Hook{
-			Name:        r.Name,
-			Target:      invocation.Target{Kind: invocation.TargetKind(r.TargetKind), Address: r.TargetAddress, TLS: r.TargetTLS},
+			Name: r.Name,
+			Target: invocation.Target{
+				Kind: invocation.TargetKind(r.TargetKind), Address: r.TargetAddress, TLS: r.TargetTLS, Secrets: r.TargetSecrets,
+				Qualifier: r.TargetQualifier, Args: r.TargetArgs,
+			},
 			CallTimeout: r.CallTimeout,
 			MaxAttempts: r.MaxAttempts,
 		},
@@ -44,20 +50,30 @@ func (r hookRow) hook() Hook {
 	}
 }
 
-const hookColumns = `name, target_kind, target_address, target_tls, call_timeout, max_attempts, version, create_time`
+const hookColumns = `name, target_kind, target_address, target_tls, target_qualifier, target_args, target_secrets, call_timeout, max_attempts,
+    version, create_time`
 
+// The secrets of an endpoint that stays the same stay, too, when the definition has none: it was read without them.
 const hookPutSQL = `
-INSERT INTO hooks (name, target_kind, target_address, target_tls, call_timeout, max_attempts, create_time)
-VALUES (@name, @target_kind, @target_address, @target_tls, @call_timeout, @max_attempts, now())
+INSERT INTO hooks (name, target_kind, target_address, target_tls, target_qualifier, target_args, target_secrets, call_timeout, max_attempts, create_time)
+VALUES (@name, @target_kind, @target_address, @target_tls, @target_qualifier, @target_args, @target_secrets, @call_timeout, @max_attempts, now())
 ON CONFLICT (name) DO UPDATE SET target_kind = excluded.target_kind, target_address = excluded.target_address,
-    target_tls = excluded.target_tls, call_timeout = excluded.call_timeout, max_attempts = excluded.max_attempts,
-    version = CASE WHEN (hooks.target_kind, hooks.target_address, hooks.target_tls, hooks.call_timeout, hooks.max_attempts)
-        = (excluded.target_kind, excluded.target_address, excluded.target_tls, excluded.call_timeout, excluded.max_attempts)
+    target_tls = excluded.target_tls, target_qualifier = excluded.target_qualifier, target_args = excluded.target_args,
+    target_secrets = CASE WHEN ` + secretsStay + ` THEN hooks.target_secrets ELSE excluded.target_secrets END,
+    call_timeout = excluded.call_timeout, max_attempts = excluded.max_attempts,
+    version = CASE WHEN (hooks.target_kind, hooks.target_address, hooks.target_tls, hooks.target_qualifier, hooks.target_args,
+            hooks.call_timeout, hooks.max_attempts)
+        = (excluded.target_kind, excluded.target_address, excluded.target_tls, excluded.target_qualifier, excluded.target_args,
+            excluded.call_timeout, excluded.max_attempts)
+        AND (hooks.target_secrets = excluded.target_secrets OR ` + secretsStay + `)
         THEN hooks.version ELSE excluded.version END
 RETURNING ` + hookColumns
 
-// HookPut creates a hook or replaces its definition. A set etag must be the current one.
-func (s *Store) HookPut(ctx context.Context, tx pgx.Tx, h invocation.Hook, etag string) (Hook, error) {
+const secretsStay = `(@keep_secrets::boolean AND hooks.target_kind = excluded.target_kind AND hooks.target_address = excluded.target_address)`
+
+// HookPut creates a hook or replaces its definition. A set etag must be the current one. With keepSecrets the secrets of
+// a target that stays the same stay.
+func (s *Store) HookPut(ctx context.Context, tx pgx.Tx, h invocation.Hook, etag string, keepSecrets bool) (Hook, error) {
 	if etag != "" {
 		current, err := hookLock(ctx, tx, h.Name)
 		if err != nil {
@@ -67,10 +83,18 @@ func (s *Store) HookPut(ctx context.Context, tx pgx.Tx, h invocation.Hook, etag 
 			return Hook{}, problem.New(problem.Aborted, ReasonStaleEtag, "etag %s of hook %s is not the current one", etag, h.Name)
 		}
 	}
-	return hookOne(ctx, tx, h.Name, hookPutSQL, pgx.NamedArgs{
-		"name": h.Name, "target_kind": string(h.Target.Kind), "target_address": h.Target.Address, "target_tls": h.Target.TLS,
-		"call_timeout": h.CallTimeout, "max_attempts": h.MaxAttempts,
-	})
+	args := targetArgs(h)
+	args["name"], args["keep_secrets"] = h.Name, keepSecrets
+	return hookOne(ctx, tx, h.Name, hookPutSQL, args)
+}
+
+// targetArgs are the columns that hooks and invocations have in common.
+func targetArgs(h invocation.Hook) pgx.NamedArgs {
+	return pgx.NamedArgs{
+		"target_kind": string(h.Target.Kind), "target_address": h.Target.Address, "target_tls": h.Target.TLS,
+		"target_qualifier": h.Target.Qualifier, "target_args": append([]string{}, h.Target.Args...),
+		"target_secrets": append([]string{}, h.Target.Secrets...), "call_timeout": h.CallTimeout, "max_attempts": h.MaxAttempts,
+	}
 }
 
 const hookLockSQL = `SELECT ` + hookColumns + ` FROM hooks WHERE name = @name FOR UPDATE`

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,11 +24,11 @@ type Begin struct {
 }
 
 const invocationInsertSQL = `
-INSERT INTO invocations (id, service, deployment, lifecycle_stage, step, execution, details, timeout, timeout_action,
-    hook, target_kind, target_address, target_tls, call_timeout, max_attempts,
+INSERT INTO invocations (id, service, deployment, lifecycle_stage, step, execution, details, returned, timeout, timeout_action, contract,
+    hook, target_kind, target_address, target_tls, target_qualifier, target_args, target_secrets, call_timeout, max_attempts,
     state, outcome, reason, attempt, attempt_time, attempt_open, failures, next_attempt_time, deadline_time, create_time, end_time, due_time)
-VALUES (@id, @service, @deployment, @lifecycle_stage, @step, @execution, @details, @timeout, @timeout_action,
-    @hook, @target_kind, @target_address, @target_tls, @call_timeout, @max_attempts,
+VALUES (@id, @service, @deployment, @lifecycle_stage, @step, @execution, @details, @returned, @timeout, @timeout_action, @contract,
+    @hook, @target_kind, @target_address, @target_tls, @target_qualifier, @target_args, @target_secrets, @call_timeout, @max_attempts,
     @state, @outcome, @reason, @attempt, @attempt_time, @attempt_open, @failures, @next_attempt_time, @deadline_time, @create_time, @end_time, @due_time)`
 
 // InvocationBegin begins an invocation and returns it. An id that exists already returns the invocation as it stands,
@@ -81,6 +82,9 @@ func (s *Store) insert(ctx context.Context, tx pgx.Tx, b Begin) error {
 	if err != nil {
 		return err
 	}
+	if b.Spec.Carried, err = carried(ctx, tx, b.Spec.Deployment, b.Hook); err != nil {
+		return err
+	}
 	i, err := invocation.New(b.Spec, hook.Hook, at)
 	if err != nil {
 		return err
@@ -98,6 +102,27 @@ func (s *Store) insert(ctx context.Context, tx pgx.Tx, b Begin) error {
 		return fmt.Errorf("begin invocation %s: %w", i.ID, err)
 	}
 	return s.notify(ctx, tx, i.ID)
+}
+
+// What an invocation was begun with is in what it has returned, so the newest has all.
+const carriedSQL = `
+SELECT returned FROM invocations WHERE deployment = @deployment AND hook = @hook ORDER BY create_time DESC, id DESC LIMIT 1`
+
+// carried is what a hook has returned in a deployment until now.
+func carried(ctx context.Context, tx pgx.Tx, deployment, hook string) (invocation.Details, error) {
+	var returned []byte
+	err := tx.QueryRow(ctx, carriedSQL, pgx.NamedArgs{"deployment": deployment, "hook": hook}).Scan(&returned)
+	if noRows(err) {
+		return nil, nil
+	}
+	var details invocation.Details
+	if err == nil {
+		err = json.Unmarshal(returned, &details)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("what hook %s returned in %s: %w", hook, deployment, err)
+	}
+	return details, nil
 }
 
 const invocationGetSQL = `SELECT ` + invocationColumns + ` FROM invocations i WHERE i.id = @id`
@@ -125,6 +150,7 @@ func notFound(id string) error {
 // Page selects invocations, newest first.
 type Page struct {
 	Deployment, Hook string    // "" for all
+	Service          string    // "" for all
 	BeforeTime       time.Time // with BeforeID the last one of the page before; zero for the first page
 	BeforeID         string
 	Limit            int
@@ -134,6 +160,7 @@ const (
 	invocationListSQL   = `SELECT ` + invocationColumns + ` FROM invocations i WHERE true`
 	ofDeployment        = ` AND i.deployment = @deployment`
 	ofHook              = ` AND i.hook = @hook`
+	ofService           = ` AND i.service = @service`
 	afterPage           = ` AND (i.create_time, i.id) < (@before_time, @before_id)`
 	invocationListOrder = ` ORDER BY i.create_time DESC, i.id DESC LIMIT @limit`
 )
@@ -141,7 +168,7 @@ const (
 // InvocationList returns a page of invocations.
 func (s *Store) InvocationList(ctx context.Context, p Page) ([]invocation.Invocation, error) {
 	return invocationsQuery(ctx, s.db.Pool, p.sql(), pgx.NamedArgs{
-		"deployment": p.Deployment, "hook": p.Hook, "before_time": p.BeforeTime, "before_id": p.BeforeID, "limit": p.Limit,
+		"deployment": p.Deployment, "hook": p.Hook, "service": p.Service, "before_time": p.BeforeTime, "before_id": p.BeforeID, "limit": p.Limit,
 	})
 }
 
@@ -153,6 +180,9 @@ func (p Page) sql() string {
 	}
 	if p.Hook != "" {
 		sql += ofHook
+	}
+	if p.Service != "" {
+		sql += ofService
 	}
 	if !p.BeforeTime.IsZero() {
 		sql += afterPage

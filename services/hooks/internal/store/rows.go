@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,11 +12,13 @@ import (
 )
 
 const invocationColumns = `i.id, i.service, i.deployment, i.lifecycle_stage, i.step, i.execution, i.details, i.timeout, i.timeout_action,
-    i.hook, i.target_kind, i.target_address, i.target_tls, i.call_timeout, i.max_attempts,
+    i.contract, i.returned, i.hook, i.target_kind, i.target_address, i.target_tls, i.target_qualifier, i.target_args,
+    i.call_timeout, i.max_attempts,
     i.state, i.outcome, i.reason, i.attempt, i.attempt_time, i.attempt_open, i.failures, i.next_attempt_time,
     i.deadline_time, i.create_time, i.end_time`
 
-// invocationRow has a field for each of invocationColumns.
+// invocationRow has a field for each of invocationColumns. The secrets are not among them: who calls reads them with the
+// claim.
 type invocationRow struct {
 	ID              string
 	Service         string
@@ -26,10 +29,14 @@ type invocationRow struct {
 	Details         []byte
 	Timeout         time.Duration
 	TimeoutAction   string
+	Contract        string
+	Returned        []byte
 	Hook            string
 	TargetKind      string
 	TargetAddress   string
 	TargetTLS       bool `db:"target_tls"`
+	TargetQualifier string
+	TargetArgs      []string
 	CallTimeout     time.Duration
 	MaxAttempts     int
 	State           string
@@ -49,11 +56,13 @@ func (r invocationRow) invocation() (invocation.Invocation, error) {
 	i := invocation.Invocation{
 		Spec: invocation.Spec{
 			ID: r.ID, Service: r.Service, Deployment: r.Deployment, Stage: r.LifecycleStage, Step: r.Step,
-			Timeout: r.Timeout, TimeoutAction: invocation.TimeoutAction(r.TimeoutAction),
+			Timeout: r.Timeout, TimeoutAction: invocation.TimeoutAction(r.TimeoutAction), Contract: invocation.Contract(r.Contract),
 		},
 		Hook: invocation.Hook{
-			Name:        r.Hook,
-			Target:      invocation.Target{Kind: invocation.TargetKind(r.TargetKind), Address: r.TargetAddress, TLS: r.TargetTLS},
+			Name: r.Hook,
+			Target: invocation.Target{
+				Kind: invocation.TargetKind(r.TargetKind), Address: r.TargetAddress, TLS: r.TargetTLS, Qualifier: r.TargetQualifier, Args: r.TargetArgs,
+			},
 			CallTimeout: r.CallTimeout,
 			MaxAttempts: r.MaxAttempts,
 		},
@@ -68,6 +77,9 @@ func (r invocationRow) invocation() (invocation.Invocation, error) {
 	i.Execution = invocation.Execution(execution)
 	if err := json.Unmarshal(r.Details, &i.Details); err != nil {
 		return i, fmt.Errorf("details of invocation %s: %w", r.ID, err)
+	}
+	if err := json.Unmarshal(r.Returned, &i.Returned); err != nil {
+		return i, fmt.Errorf("returned details of invocation %s: %w", r.ID, err)
 	}
 	return i, nil
 }
@@ -86,13 +98,13 @@ func specArgs(i invocation.Invocation) (pgx.NamedArgs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("execution of invocation %s: %w", i.ID, err)
 	}
-	return pgx.NamedArgs{
+	args := targetArgs(i.Hook)
+	maps.Copy(args, pgx.NamedArgs{
 		"id": i.ID, "service": i.Service, "deployment": i.Deployment, "lifecycle_stage": i.Stage, "step": i.Step,
-		"execution": execution, "timeout": i.Timeout, "timeout_action": string(i.TimeoutAction),
-		"hook": i.Hook.Name, "target_kind": string(i.Hook.Target.Kind), "target_address": i.Hook.Target.Address,
-		"target_tls": i.Hook.Target.TLS, "call_timeout": i.Hook.CallTimeout, "max_attempts": i.Hook.MaxAttempts,
-		"deadline_time": i.Deadline, "create_time": i.CreateTime,
-	}, nil
+		"execution": execution, "timeout": i.Timeout, "timeout_action": string(i.TimeoutAction), "contract": string(i.Contract),
+		"hook": i.Hook.Name, "deadline_time": i.Deadline, "create_time": i.CreateTime,
+	})
+	return args, nil
 }
 
 func stateArgs(i invocation.Invocation) (pgx.NamedArgs, error) {
@@ -100,8 +112,12 @@ func stateArgs(i invocation.Invocation) (pgx.NamedArgs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("details of invocation %s: %w", i.ID, err)
 	}
+	returned, err := json.Marshal(i.Returned)
+	if err != nil {
+		return nil, fmt.Errorf("returned details of invocation %s: %w", i.ID, err)
+	}
 	return pgx.NamedArgs{
-		"id": i.ID, "details": details, "state": string(i.State), "outcome": string(i.Outcome), "reason": i.Reason,
+		"id": i.ID, "details": details, "returned": returned, "state": string(i.State), "outcome": string(i.Outcome), "reason": i.Reason,
 		"attempt": i.Attempt, "attempt_time": orNull(i.AttemptTime), "attempt_open": i.Open, "failures": i.Failures,
 		"next_attempt_time": orNull(i.NextAttempt), "end_time": orNull(i.EndTime), "due_time": orNull(i.WakeAt()),
 	}, nil

@@ -79,6 +79,9 @@ func TestGoProtoAndSQLHaveTheSameStates(t *testing.T) {
 			names(invocation.TimeoutActions()), protoNames(hookspb.Invocation_TimeoutAction_name, "TIMEOUT_ACTION_"),
 			constraint(t, db.Pool, "invocations", "timeout_action"),
 		},
+		"contract": {
+			names(invocation.Contracts()), protoNames(hookspb.Contract_name, "CONTRACT_"), constraint(t, db.Pool, "invocations", "contract"),
+		},
 		"target": {
 			names(invocation.TargetKinds()), constraint(t, db.Pool, "hooks", "target_kind"), constraint(t, db.Pool, "invocations", "target_kind"),
 		},
@@ -124,8 +127,8 @@ func TestEveryStatementPrepares(t *testing.T) {
 		fenceSQL, nowSQL, hookPutSQL, hookLockSQL, hookGetSQL, hookListSQL, hookDeleteSQL, invocationInsertSQL,
 		invocationGetSQL, invocationByIDsSQL, invocationRecentSQL, invocationOfDeploymentSQL, invocationPruneSQL, invocationLockSQL,
 		invocationSaveSQL, attemptInsertSQL, attemptForgetSQL, attemptCloseSQL, ignoredInsertSQL, attemptListSQL, claimSQL,
-		claimExpiredSQL, nextDueSQL, nextDeadlineSQL, leaseRenewSQL, leaseReleaseSQL, notifySQL,
-		Page{Deployment: "d", Hook: "h", BeforeTime: hookRow{}.CreateTime.AddDate(1, 0, 0)}.sql(),
+		claimExpiredSQL, nextDueSQL, nextDeadlineSQL, carriedSQL, deploymentKnownSQL, leaseRenewSQL, leaseReleaseSQL, notifySQL,
+		Page{Deployment: "d", Hook: "h", Service: "s", BeforeTime: hookRow{}.CreateTime.AddDate(1, 0, 0)}.sql(),
 	}
 	for n, statement := range statements {
 		rewritten, _, err := namedToNumbered(t.Context(), conn.Conn(), statement)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -30,13 +31,13 @@ func (s *Store) mustRegister(t *testing.T, h invocation.Hook) Hook {
 	if h.Target.Kind == "" {
 		h.Target = invocation.Target{Kind: invocation.GRPC, Address: "localhost:9000"}
 	}
-	h, err := invocation.NewHook(h, false)
+	h, err := invocation.NewHook(h, invocation.Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var registered Hook
 	err = s.InTx(t.Context(), func(tx pgx.Tx) error {
-		registered, err = s.HookPut(t.Context(), tx, h, "")
+		registered, err = s.HookPut(t.Context(), tx, h, "", len(h.Target.Secrets) == 0)
 		return err
 	})
 	if err != nil {
@@ -111,7 +112,7 @@ func wantProblem(t *testing.T, err error, kind problem.Kind, reason string) {
 func TestHookDefinitionsHaveEtags(t *testing.T) {
 	s, _ := open(t)
 	first := s.mustRegister(t, invocation.Hook{Name: "smoke"})
-	if again := s.mustRegister(t, invocation.Hook{Name: "smoke"}); again != first {
+	if again := s.mustRegister(t, invocation.Hook{Name: "smoke"}); !reflect.DeepEqual(again, first) {
 		t.Errorf("the same definition again: %+v, want %+v", again, first)
 	}
 	second := s.mustRegister(t, invocation.Hook{Name: "smoke", MaxAttempts: 7})
@@ -120,7 +121,7 @@ func TestHookDefinitionsHaveEtags(t *testing.T) {
 	}
 	put := func(etag string) error {
 		return s.InTx(t.Context(), func(tx pgx.Tx) error {
-			_, err := s.HookPut(t.Context(), tx, second.Hook, etag)
+			_, err := s.HookPut(t.Context(), tx, second.Hook, etag, true)
 			return err
 		})
 	}

@@ -134,6 +134,9 @@ func invocationOf(service rollout.Service, call rollout.DesiredInvocation) (*hoo
 	if call.TimeoutAction == rollout.OnTimeoutContinue {
 		invocation.TimeoutAction = hookspb.Invocation_TIMEOUT_ACTION_CONTINUE
 	}
+	if call.ReportBack {
+		invocation.Contract = hookspb.Contract_CONTRACT_CODEDEPLOY
+	}
 	if call.Details != "" {
 		invocation.HookDetails = &structpb.Struct{}
 		if err := protojson.Unmarshal([]byte(call.Details), invocation.GetHookDetails()); err != nil {

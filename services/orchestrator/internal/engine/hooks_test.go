@@ -71,3 +71,25 @@ func TestAnInvocationThatIsGivenUpIsCanceled(t *testing.T) {
 		})
 	}
 }
+
+// A hook that reports back is invoked with CodeDeploy's contract, any other with ECS's.
+func TestTheContractOfAHookReachesTheHooksService(t *testing.T) {
+	for back, want := range map[bool]hookspb.Contract{true: hookspb.Contract_CONTRACT_CODEDEPLOY, false: hookspb.Contract_CONTRACT_UNSPECIFIED} {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.start()
+			c := withHook(blueGreen(), rollout.PostScaleUp)
+			c.Hooks[0].ReportBack = back
+			w.create("web", c)
+			w.engine.Wake(key("web"))
+			w.within(10*time.Second, "the deployment is done", func() bool { return w.deployment("web-1").State == rollout.Successful })
+			if len(w.hooks.asked()) == 0 {
+				t.Error("no hook was called")
+			}
+			for _, call := range w.hooks.asked() {
+				if call.GetContract() != want || call.GetHookDetails().GetFields()["path"].GetStringValue() != "/health" {
+					t.Errorf("report back %t: %v", back, call)
+				}
+			}
+		})
+	}
+}

@@ -90,6 +90,24 @@ const (
 	Reason_REASON_CONFLICT Reason = 29
 	// INTERNAL: a defect or an unexpected state; the message holds an id to find in the service's log.
 	Reason_REASON_INTERNAL Reason = 30
+	// NOT_FOUND: no event subscription has that name.
+	Reason_REASON_SUBSCRIPTION_NOT_FOUND Reason = 60
+	// FAILED_PRECONDITION: the subscription's target is not a stream.
+	Reason_REASON_NOT_A_STREAM Reason = 61
+	// INVALID_ARGUMENT: the report of a lifecycle event's hook has no deployment id.
+	Reason_REASON_DEPLOYMENT_ID_REQUIRED Reason = 70
+	// INVALID_ARGUMENT: no deployment can have that id.
+	Reason_REASON_INVALID_DEPLOYMENT_ID Reason = 71
+	// NOT_FOUND: no hook was called for a deployment with that id.
+	Reason_REASON_DEPLOYMENT_DOES_NOT_EXIST Reason = 72
+	// INVALID_ARGUMENT: the deployment has no hook execution with that id.
+	Reason_REASON_INVALID_LIFECYCLE_EVENT_HOOK_EXECUTION_ID Reason = 73
+	// INVALID_ARGUMENT: a hook's result is SUCCEEDED or FAILED only.
+	Reason_REASON_INVALID_LIFECYCLE_EVENT_HOOK_EXECUTION_STATUS Reason = 74
+	// FAILED_PRECONDITION: the hook execution has its result already.
+	Reason_REASON_LIFECYCLE_EVENT_ALREADY_COMPLETED Reason = 75
+	// FAILED_PRECONDITION: the hook does not take its result in this way; metadata "contract" names its contract.
+	Reason_REASON_UNSUPPORTED_ACTION_FOR_DEPLOYMENT_TYPE Reason = 76
 )
 
 // Enum value maps for Reason.
@@ -126,39 +144,57 @@ var (
 		28: "REASON_LIMIT_EXCEEDED",
 		29: "REASON_CONFLICT",
 		30: "REASON_INTERNAL",
+		60: "REASON_SUBSCRIPTION_NOT_FOUND",
+		61: "REASON_NOT_A_STREAM",
+		70: "REASON_DEPLOYMENT_ID_REQUIRED",
+		71: "REASON_INVALID_DEPLOYMENT_ID",
+		72: "REASON_DEPLOYMENT_DOES_NOT_EXIST",
+		73: "REASON_INVALID_LIFECYCLE_EVENT_HOOK_EXECUTION_ID",
+		74: "REASON_INVALID_LIFECYCLE_EVENT_HOOK_EXECUTION_STATUS",
+		75: "REASON_LIFECYCLE_EVENT_ALREADY_COMPLETED",
+		76: "REASON_UNSUPPORTED_ACTION_FOR_DEPLOYMENT_TYPE",
 	}
 	Reason_value = map[string]int32{
-		"REASON_UNSPECIFIED":                        0,
-		"REASON_INVALID_FIELD":                      1,
-		"REASON_CLUSTER_NOT_FOUND":                  2,
-		"REASON_TASK_DEFINITION_NOT_FOUND":          3,
-		"REASON_SERVICE_NOT_FOUND":                  4,
-		"REASON_DEPLOYMENT_NOT_FOUND":               5,
-		"REASON_DEPLOYMENT_CONFIGURATION_NOT_FOUND": 6,
-		"REASON_TARGET_GROUP_NOT_FOUND":             7,
-		"REASON_TARGET_NOT_FOUND":                   8,
-		"REASON_ALARM_NOT_FOUND":                    9,
-		"REASON_HOOK_NOT_FOUND":                     10,
-		"REASON_INVOCATION_NOT_FOUND":               11,
-		"REASON_SERVICE_REVISION_NOT_FOUND":         12,
-		"REASON_TASK_NOT_FOUND":                     13,
-		"REASON_ALREADY_EXISTS":                     14,
-		"REASON_DEPLOYMENT_IN_PROGRESS":             15,
-		"REASON_DEPLOYMENT_STATE":                   16,
-		"REASON_NOT_WAITING":                        17,
-		"REASON_NO_ROLLBACK_TARGET":                 18,
-		"REASON_IN_USE":                             19,
-		"REASON_REQUEST_ID_REUSED":                  20,
-		"REASON_ATTEMPT_NOT_CURRENT":                21,
-		"REASON_LISTENER_ADDRESS_IN_USE":            22,
-		"REASON_STALE_ETAG":                         23,
-		"REASON_STALE_GENERATION":                   24,
-		"REASON_DATABASE_UNAVAILABLE":               25,
-		"REASON_SERVICE_UNAVAILABLE":                26,
-		"REASON_UNAUTHENTICATED":                    27,
-		"REASON_LIMIT_EXCEEDED":                     28,
-		"REASON_CONFLICT":                           29,
-		"REASON_INTERNAL":                           30,
+		"REASON_UNSPECIFIED":                                   0,
+		"REASON_INVALID_FIELD":                                 1,
+		"REASON_CLUSTER_NOT_FOUND":                             2,
+		"REASON_TASK_DEFINITION_NOT_FOUND":                     3,
+		"REASON_SERVICE_NOT_FOUND":                             4,
+		"REASON_DEPLOYMENT_NOT_FOUND":                          5,
+		"REASON_DEPLOYMENT_CONFIGURATION_NOT_FOUND":            6,
+		"REASON_TARGET_GROUP_NOT_FOUND":                        7,
+		"REASON_TARGET_NOT_FOUND":                              8,
+		"REASON_ALARM_NOT_FOUND":                               9,
+		"REASON_HOOK_NOT_FOUND":                                10,
+		"REASON_INVOCATION_NOT_FOUND":                          11,
+		"REASON_SERVICE_REVISION_NOT_FOUND":                    12,
+		"REASON_TASK_NOT_FOUND":                                13,
+		"REASON_ALREADY_EXISTS":                                14,
+		"REASON_DEPLOYMENT_IN_PROGRESS":                        15,
+		"REASON_DEPLOYMENT_STATE":                              16,
+		"REASON_NOT_WAITING":                                   17,
+		"REASON_NO_ROLLBACK_TARGET":                            18,
+		"REASON_IN_USE":                                        19,
+		"REASON_REQUEST_ID_REUSED":                             20,
+		"REASON_ATTEMPT_NOT_CURRENT":                           21,
+		"REASON_LISTENER_ADDRESS_IN_USE":                       22,
+		"REASON_STALE_ETAG":                                    23,
+		"REASON_STALE_GENERATION":                              24,
+		"REASON_DATABASE_UNAVAILABLE":                          25,
+		"REASON_SERVICE_UNAVAILABLE":                           26,
+		"REASON_UNAUTHENTICATED":                               27,
+		"REASON_LIMIT_EXCEEDED":                                28,
+		"REASON_CONFLICT":                                      29,
+		"REASON_INTERNAL":                                      30,
+		"REASON_SUBSCRIPTION_NOT_FOUND":                        60,
+		"REASON_NOT_A_STREAM":                                  61,
+		"REASON_DEPLOYMENT_ID_REQUIRED":                        70,
+		"REASON_INVALID_DEPLOYMENT_ID":                         71,
+		"REASON_DEPLOYMENT_DOES_NOT_EXIST":                     72,
+		"REASON_INVALID_LIFECYCLE_EVENT_HOOK_EXECUTION_ID":     73,
+		"REASON_INVALID_LIFECYCLE_EVENT_HOOK_EXECUTION_STATUS": 74,
+		"REASON_LIFECYCLE_EVENT_ALREADY_COMPLETED":             75,
+		"REASON_UNSUPPORTED_ACTION_FOR_DEPLOYMENT_TYPE":        76,
 	}
 )
 
@@ -193,7 +229,8 @@ var File_slipway_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_slipway_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1eslipway/errors/v1/errors.proto\x12\x11slipway.errors.v1*\xa3\a\n" +
+	"\x1eslipway/errors/v1/errors.proto\x12\x11slipway.errors.v1*\x9b\n" +
+	"\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_INVALID_FIELD\x10\x01\x12\x1c\n" +
@@ -226,7 +263,16 @@ const file_slipway_errors_v1_errors_proto_rawDesc = "" +
 	"\x16REASON_UNAUTHENTICATED\x10\x1b\x12\x19\n" +
 	"\x15REASON_LIMIT_EXCEEDED\x10\x1c\x12\x13\n" +
 	"\x0fREASON_CONFLICT\x10\x1d\x12\x13\n" +
-	"\x0fREASON_INTERNAL\x10\x1eB\xcf\x01\n" +
+	"\x0fREASON_INTERNAL\x10\x1e\x12!\n" +
+	"\x1dREASON_SUBSCRIPTION_NOT_FOUND\x10<\x12\x17\n" +
+	"\x13REASON_NOT_A_STREAM\x10=\x12!\n" +
+	"\x1dREASON_DEPLOYMENT_ID_REQUIRED\x10F\x12 \n" +
+	"\x1cREASON_INVALID_DEPLOYMENT_ID\x10G\x12$\n" +
+	" REASON_DEPLOYMENT_DOES_NOT_EXIST\x10H\x124\n" +
+	"0REASON_INVALID_LIFECYCLE_EVENT_HOOK_EXECUTION_ID\x10I\x128\n" +
+	"4REASON_INVALID_LIFECYCLE_EVENT_HOOK_EXECUTION_STATUS\x10J\x12,\n" +
+	"(REASON_LIFECYCLE_EVENT_ALREADY_COMPLETED\x10K\x121\n" +
+	"-REASON_UNSUPPORTED_ACTION_FOR_DEPLOYMENT_TYPE\x10LB\xcf\x01\n" +
 	"\x15com.slipway.errors.v1B\vErrorsProtoP\x01ZCgithub.com/slipway-deploy/slipway/gen/go/slipway/errors/v1;errorsv1\xa2\x02\x03SEX\xaa\x02\x11Slipway.Errors.V1\xca\x02\x11Slipway\\Errors\\V1\xe2\x02\x1dSlipway\\Errors\\V1\\GPBMetadata\xea\x02\x13Slipway::Errors::V1b\x06proto3"
 
 var (

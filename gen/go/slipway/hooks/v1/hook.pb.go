@@ -28,6 +28,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Contract is what a handler is called with and how it gives its result.
+type Contract int32
+
+const (
+	// As CONTRACT_ECS.
+	Contract_CONTRACT_UNSPECIFIED Contract = 0
+	// Amazon ECS: called with executionId, lifecycleStage, resourceArn, executionDetails and hookDetails; the answer is the
+	// result, and IN_PROGRESS means to be called again.
+	Contract_CONTRACT_ECS Contract = 1
+	// AWS CodeDeploy: called once with DeploymentId and LifecycleEventHookExecutionId; what it answers does not count, and the
+	// result comes by LifecycleEventService.PutLifecycleEventHookExecutionStatus.
+	Contract_CONTRACT_CODEDEPLOY Contract = 2
+)
+
+// Enum value maps for Contract.
+var (
+	Contract_name = map[int32]string{
+		0: "CONTRACT_UNSPECIFIED",
+		1: "CONTRACT_ECS",
+		2: "CONTRACT_CODEDEPLOY",
+	}
+	Contract_value = map[string]int32{
+		"CONTRACT_UNSPECIFIED": 0,
+		"CONTRACT_ECS":         1,
+		"CONTRACT_CODEDEPLOY":  2,
+	}
+)
+
+func (x Contract) Enum() *Contract {
+	p := new(Contract)
+	*p = x
+	return p
+}
+
+func (x Contract) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Contract) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_hooks_v1_hook_proto_enumTypes[0].Descriptor()
+}
+
+func (Contract) Type() protoreflect.EnumType {
+	return &file_slipway_hooks_v1_hook_proto_enumTypes[0]
+}
+
+func (x Contract) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Contract.Descriptor instead.
+func (Contract) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{0}
+}
+
 // State is where an invocation stands.
 type Invocation_State int32
 
@@ -81,11 +136,11 @@ func (x Invocation_State) String() string {
 }
 
 func (Invocation_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_hooks_v1_hook_proto_enumTypes[0].Descriptor()
+	return file_slipway_hooks_v1_hook_proto_enumTypes[1].Descriptor()
 }
 
 func (Invocation_State) Type() protoreflect.EnumType {
-	return &file_slipway_hooks_v1_hook_proto_enumTypes[0]
+	return &file_slipway_hooks_v1_hook_proto_enumTypes[1]
 }
 
 func (x Invocation_State) Number() protoreflect.EnumNumber {
@@ -94,7 +149,7 @@ func (x Invocation_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invocation_State.Descriptor instead.
 func (Invocation_State) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{4, 0}
+	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // Outcome is what the deployment does with an ended invocation.
@@ -134,11 +189,11 @@ func (x Invocation_Outcome) String() string {
 }
 
 func (Invocation_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_hooks_v1_hook_proto_enumTypes[1].Descriptor()
+	return file_slipway_hooks_v1_hook_proto_enumTypes[2].Descriptor()
 }
 
 func (Invocation_Outcome) Type() protoreflect.EnumType {
-	return &file_slipway_hooks_v1_hook_proto_enumTypes[1]
+	return &file_slipway_hooks_v1_hook_proto_enumTypes[2]
 }
 
 func (x Invocation_Outcome) Number() protoreflect.EnumNumber {
@@ -147,7 +202,7 @@ func (x Invocation_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invocation_Outcome.Descriptor instead.
 func (Invocation_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{4, 1}
+	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{6, 1}
 }
 
 // TimeoutAction is what a deadline passed means.
@@ -187,11 +242,11 @@ func (x Invocation_TimeoutAction) String() string {
 }
 
 func (Invocation_TimeoutAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_hooks_v1_hook_proto_enumTypes[2].Descriptor()
+	return file_slipway_hooks_v1_hook_proto_enumTypes[3].Descriptor()
 }
 
 func (Invocation_TimeoutAction) Type() protoreflect.EnumType {
-	return &file_slipway_hooks_v1_hook_proto_enumTypes[2]
+	return &file_slipway_hooks_v1_hook_proto_enumTypes[3]
 }
 
 func (x Invocation_TimeoutAction) Number() protoreflect.EnumNumber {
@@ -200,7 +255,7 @@ func (x Invocation_TimeoutAction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invocation_TimeoutAction.Descriptor instead.
 func (Invocation_TimeoutAction) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{4, 2}
+	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{6, 2}
 }
 
 // Hook is a handler that deployments call at their lifecycle stages.
@@ -214,8 +269,10 @@ type Hook struct {
 	//
 	//	*Hook_Grpc
 	//	*Hook_Webhook
+	//	*Hook_Lambda
+	//	*Hook_Exec
 	Target isHook_Target `protobuf_oneof:"target"`
-	// How long one call may take, 100 ms to 15 min. Default 30 s.
+	// How long one call may take, 100 ms to 15 min. Default 30 s; 15 min for a Lambda function, which has a time-out of its own.
 	CallTimeout *durationpb.Duration `protobuf:"bytes,4,opt,name=call_timeout,json=callTimeout,proto3" json:"call_timeout,omitempty"`
 	// How often a call that got no answer is made again before the hook fails, 1 to 100. Default 5.
 	MaxAttempts int32 `protobuf:"varint,5,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
@@ -289,6 +346,24 @@ func (x *Hook) GetWebhook() *WebhookTarget {
 	return nil
 }
 
+func (x *Hook) GetLambda() *LambdaTarget {
+	if x != nil {
+		if x, ok := x.Target.(*Hook_Lambda); ok {
+			return x.Lambda
+		}
+	}
+	return nil
+}
+
+func (x *Hook) GetExec() *ExecTarget {
+	if x != nil {
+		if x, ok := x.Target.(*Hook_Exec); ok {
+			return x.Exec
+		}
+	}
+	return nil
+}
+
 func (x *Hook) GetCallTimeout() *durationpb.Duration {
 	if x != nil {
 		return x.CallTimeout
@@ -331,9 +406,23 @@ type Hook_Webhook struct {
 	Webhook *WebhookTarget `protobuf:"bytes,3,opt,name=webhook,proto3,oneof"`
 }
 
+type Hook_Lambda struct {
+	// An AWS Lambda function.
+	Lambda *LambdaTarget `protobuf:"bytes,8,opt,name=lambda,proto3,oneof"`
+}
+
+type Hook_Exec struct {
+	// A command on the machine of the hooks service.
+	Exec *ExecTarget `protobuf:"bytes,9,opt,name=exec,proto3,oneof"`
+}
+
 func (*Hook_Grpc) isHook_Target() {}
 
 func (*Hook_Webhook) isHook_Target() {}
+
+func (*Hook_Lambda) isHook_Target() {}
+
+func (*Hook_Exec) isHook_Target() {}
 
 // GrpcTarget is a HookHandlerService.
 type GrpcTarget struct {
@@ -390,11 +479,20 @@ func (x *GrpcTarget) GetTls() bool {
 	return false
 }
 
-// WebhookTarget is an HTTPS endpoint that takes a JSON body with the field names of Amazon ECS.
+// WebhookTarget is an HTTPS endpoint that takes a JSON body with the field names of Amazon ECS, signed as Standard Webhooks
+// (standardwebhooks.com) says: webhook-id is the same for the same attempt, webhook-timestamp the time it is sent,
+// webhook-signature has a signature for each secret. It answers 200 with a result, or 202 and reports by ReportHookResult.
 type WebhookTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The URL. http:// is taken for loopback addresses only, unless the operator allows it.
-	Url           string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// Input only. The secrets to sign with, "whsec_" and 24 to 64 bytes in base64: none, one, or two while the receiver changes
+	// from the old to the new. Left out when the hook is registered again with the same URL, the secrets stay.
+	Secrets []string `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	// Output only. How many secrets there are.
+	SecretCount int32 `protobuf:"varint,3,opt,name=secret_count,json=secretCount,proto3" json:"secret_count,omitempty"`
+	// Input only. Takes the secrets away; calls are not signed any more.
+	Unsigned      bool `protobuf:"varint,4,opt,name=unsigned,proto3" json:"unsigned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -436,6 +534,142 @@ func (x *WebhookTarget) GetUrl() string {
 	return ""
 }
 
+func (x *WebhookTarget) GetSecrets() []string {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+func (x *WebhookTarget) GetSecretCount() int32 {
+	if x != nil {
+		return x.SecretCount
+	}
+	return 0
+}
+
+func (x *WebhookTarget) GetUnsigned() bool {
+	if x != nil {
+		return x.Unsigned
+	}
+	return false
+}
+
+// LambdaTarget is an AWS Lambda function, called by Invoke and waited for (RequestResponse). Credentials, region and
+// endpoint are the operator's. What the function returns is the answer; an error of the function, or no answer within the
+// call timeout, fails the hook. Throttling and errors of Lambda itself are tried again.
+type LambdaTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, partial ARN or ARN. The region of an ARN goes before the operator's.
+	Function string `protobuf:"bytes,1,opt,name=function,proto3" json:"function,omitempty"`
+	// A version or an alias. Default $LATEST.
+	Qualifier     string `protobuf:"bytes,2,opt,name=qualifier,proto3" json:"qualifier,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LambdaTarget) Reset() {
+	*x = LambdaTarget{}
+	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LambdaTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LambdaTarget) ProtoMessage() {}
+
+func (x *LambdaTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LambdaTarget.ProtoReflect.Descriptor instead.
+func (*LambdaTarget) Descriptor() ([]byte, []int) {
+	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LambdaTarget) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *LambdaTarget) GetQualifier() string {
+	if x != nil {
+		return x.Qualifier
+	}
+	return ""
+}
+
+// ExecTarget is a command on the machine of the hooks service. It reads the request as JSON from its standard input and
+// writes the answer as JSON to its standard output. An exit code that is not 0 fails the hook with the last line of its
+// standard error. It has no environment but PATH, LANG, SLIPWAY_INVOCATION_ID and SLIPWAY_ATTEMPT; at the call timeout its
+// whole process group is killed.
+type ExecTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The absolute path of the program; the operator must allow it (setting -allowed-commands).
+	Command string `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	// Its arguments.
+	Args          []string `protobuf:"bytes,2,rep,name=args,proto3" json:"args,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecTarget) Reset() {
+	*x = ExecTarget{}
+	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecTarget) ProtoMessage() {}
+
+func (x *ExecTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecTarget.ProtoReflect.Descriptor instead.
+func (*ExecTarget) Descriptor() ([]byte, []int) {
+	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ExecTarget) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *ExecTarget) GetArgs() []string {
+	if x != nil {
+		return x.Args
+	}
+	return nil
+}
+
 // ExecutionDetails says what a deployment is doing, in the shape of Amazon ECS.
 type ExecutionDetails struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -454,7 +688,7 @@ type ExecutionDetails struct {
 
 func (x *ExecutionDetails) Reset() {
 	*x = ExecutionDetails{}
-	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[3]
+	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +700,7 @@ func (x *ExecutionDetails) String() string {
 func (*ExecutionDetails) ProtoMessage() {}
 
 func (x *ExecutionDetails) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[3]
+	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +713,7 @@ func (x *ExecutionDetails) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecutionDetails.ProtoReflect.Descriptor instead.
 func (*ExecutionDetails) Descriptor() ([]byte, []int) {
-	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{3}
+	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ExecutionDetails) GetServiceArn() string {
@@ -527,12 +761,14 @@ type Invocation struct {
 	Step int32 `protobuf:"varint,6,opt,name=step,proto3" json:"step,omitempty"`
 	// What the deployment is doing.
 	ExecutionDetails *ExecutionDetails `protobuf:"bytes,7,opt,name=execution_details,json=executionDetails,proto3" json:"execution_details,omitempty"`
-	// The hook's configured details, merged with what earlier attempts returned.
+	// The hook's configured details, merged with what the same hook returned earlier in the same deployment.
 	HookDetails *structpb.Struct `protobuf:"bytes,8,opt,name=hook_details,json=hookDetails,proto3" json:"hook_details,omitempty"`
-	// How long the invocation may take over all its attempts, 1 s to 14 days. Default 24 h.
+	// How long the invocation may take over all its attempts, 1 s to 14 days. Default 24 h, 1 h with CONTRACT_CODEDEPLOY.
 	Timeout *durationpb.Duration `protobuf:"bytes,9,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// What happens when it takes longer.
 	TimeoutAction Invocation_TimeoutAction `protobuf:"varint,10,opt,name=timeout_action,json=timeoutAction,proto3,enum=slipway.hooks.v1.Invocation_TimeoutAction" json:"timeout_action,omitempty"`
+	// How the handler is called and answers. Default CONTRACT_ECS.
+	Contract Contract `protobuf:"varint,19,opt,name=contract,proto3,enum=slipway.hooks.v1.Contract" json:"contract,omitempty"`
 	// Output only. The state.
 	State Invocation_State `protobuf:"varint,11,opt,name=state,proto3,enum=slipway.hooks.v1.Invocation_State" json:"state,omitempty"`
 	// Output only. What the deployment does.
@@ -541,7 +777,7 @@ type Invocation struct {
 	Reason string `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Output only. The current attempt, from 1; 0 before the first.
 	Attempt int32 `protobuf:"varint,14,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// Output only. When the next attempt is due; absent when none is.
+	// Output only. When the next attempt is due; absent when none is: one is on its way, or a report is waited for.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
 	// Output only. When the time-out ends.
 	DeadlineTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=deadline_time,json=deadlineTime,proto3" json:"deadline_time,omitempty"`
@@ -555,7 +791,7 @@ type Invocation struct {
 
 func (x *Invocation) Reset() {
 	*x = Invocation{}
-	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[4]
+	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -567,7 +803,7 @@ func (x *Invocation) String() string {
 func (*Invocation) ProtoMessage() {}
 
 func (x *Invocation) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[4]
+	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -580,7 +816,7 @@ func (x *Invocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invocation.ProtoReflect.Descriptor instead.
 func (*Invocation) Descriptor() ([]byte, []int) {
-	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{4}
+	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Invocation) GetId() string {
@@ -651,6 +887,13 @@ func (x *Invocation) GetTimeoutAction() Invocation_TimeoutAction {
 		return x.TimeoutAction
 	}
 	return Invocation_TIMEOUT_ACTION_UNSPECIFIED
+}
+
+func (x *Invocation) GetContract() Contract {
+	if x != nil {
+		return x.Contract
+	}
+	return Contract_CONTRACT_UNSPECIFIED
 }
 
 func (x *Invocation) GetState() Invocation_State {
@@ -736,7 +979,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[5]
+	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +991,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[5]
+	mi := &file_slipway_hooks_v1_hook_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +1004,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{5}
+	return file_slipway_hooks_v1_hook_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Attempt) GetAttempt() int32 {
@@ -831,11 +1074,13 @@ var File_slipway_hooks_v1_hook_proto protoreflect.FileDescriptor
 
 const file_slipway_hooks_v1_hook_proto_rawDesc = "" +
 	"\n" +
-	"\x1bslipway/hooks/v1/hook.proto\x12\x10slipway.hooks.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x03\n" +
+	"\x1bslipway/hooks/v1/hook.proto\x12\x10slipway.hooks.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf1\x03\n" +
 	"\x04Hook\x12<\n" +
 	"\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[a-zA-Z0-9][a-zA-Z0-9_-]{0,126}$R\x04name\x122\n" +
 	"\x04grpc\x18\x02 \x01(\v2\x1c.slipway.hooks.v1.GrpcTargetH\x00R\x04grpc\x12;\n" +
-	"\awebhook\x18\x03 \x01(\v2\x1f.slipway.hooks.v1.WebhookTargetH\x00R\awebhook\x12<\n" +
+	"\awebhook\x18\x03 \x01(\v2\x1f.slipway.hooks.v1.WebhookTargetH\x00R\awebhook\x128\n" +
+	"\x06lambda\x18\b \x01(\v2\x1e.slipway.hooks.v1.LambdaTargetH\x00R\x06lambda\x122\n" +
+	"\x04exec\x18\t \x01(\v2\x1c.slipway.hooks.v1.ExecTargetH\x00R\x04exec\x12<\n" +
 	"\fcall_timeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\vcallTimeout\x12,\n" +
 	"\fmax_attempts\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\vmaxAttempts\x12;\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -846,10 +1091,22 @@ const file_slipway_hooks_v1_hook_proto_rawDesc = "" +
 	"GrpcTarget\x12$\n" +
 	"\aaddress\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x03\x18\xac\x02R\aaddress\x12\x10\n" +
-	"\x03tls\x18\x02 \x01(\bR\x03tls\"-\n" +
+	"\x03tls\x18\x02 \x01(\bR\x03tls\"\x9c\x01\n" +
 	"\rWebhookTarget\x12\x1c\n" +
 	"\x03url\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\b\x18\x80\x10R\x03url\"\xf4\x03\n" +
+	"\xbaH\ar\x05\x10\b\x18\x80\x10R\x03url\x12.\n" +
+	"\asecrets\x18\x02 \x03(\tB\x14\xbaH\x0e\x92\x01\v\x10\x02\"\ar\x05\x10\a\x18\x80\x01\x80\x01\x01R\asecrets\x12!\n" +
+	"\fsecret_count\x18\x03 \x01(\x05R\vsecretCount\x12\x1a\n" +
+	"\bunsigned\x18\x04 \x01(\bR\bunsigned\"^\n" +
+	"\fLambdaTarget\x12&\n" +
+	"\bfunction\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\bfunction\x12&\n" +
+	"\tqualifier\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tqualifier\"W\n" +
+	"\n" +
+	"ExecTarget\x12$\n" +
+	"\acommand\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x02\x18\x80\bR\acommand\x12#\n" +
+	"\x04args\x18\x02 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10@\"\x05r\x03\x18\x80 R\x04args\"\xf4\x03\n" +
 	"\x10ExecutionDetails\x12\x1f\n" +
 	"\vservice_arn\x18\x01 \x01(\tR\n" +
 	"serviceArn\x12=\n" +
@@ -861,7 +1118,8 @@ const file_slipway_hooks_v1_hook_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1aK\n" +
 	"\x1dProductionTrafficWeightsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xfe\t\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xc0\n" +
+	"\n" +
 	"\n" +
 	"Invocation\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
@@ -877,7 +1135,8 @@ const file_slipway_hooks_v1_hook_proto_rawDesc = "" +
 	"\fhook_details\x18\b \x01(\v2\x17.google.protobuf.StructR\vhookDetails\x123\n" +
 	"\atimeout\x18\t \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12[\n" +
 	"\x0etimeout_action\x18\n" +
-	" \x01(\x0e2*.slipway.hooks.v1.Invocation.TimeoutActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\rtimeoutAction\x128\n" +
+	" \x01(\x0e2*.slipway.hooks.v1.Invocation.TimeoutActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\rtimeoutAction\x12@\n" +
+	"\bcontract\x18\x13 \x01(\x0e2\x1a.slipway.hooks.v1.ContractB\b\xbaH\x05\x82\x01\x02\x10\x01R\bcontract\x128\n" +
 	"\x05state\x18\v \x01(\x0e2\".slipway.hooks.v1.Invocation.StateR\x05state\x12>\n" +
 	"\aoutcome\x18\f \x01(\x0e2$.slipway.hooks.v1.Invocation.OutcomeR\aoutcome\x12\x16\n" +
 	"\x06reason\x18\r \x01(\tR\x06reason\x12\x18\n" +
@@ -914,7 +1173,11 @@ const file_slipway_hooks_v1_hook_proto_rawDesc = "" +
 	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x125\n" +
 	"\bduration\x18\b \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x18\n" +
-	"\aignored\x18\t \x01(\bR\aignoredB\xc6\x01\n" +
+	"\aignored\x18\t \x01(\bR\aignored*O\n" +
+	"\bContract\x12\x18\n" +
+	"\x14CONTRACT_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fCONTRACT_ECS\x10\x01\x12\x17\n" +
+	"\x13CONTRACT_CODEDEPLOY\x10\x02B\xc6\x01\n" +
 	"\x14com.slipway.hooks.v1B\tHookProtoP\x01ZAgithub.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1;hooksv1\xa2\x02\x03SHX\xaa\x02\x10Slipway.Hooks.V1\xca\x02\x10Slipway\\Hooks\\V1\xe2\x02\x1cSlipway\\Hooks\\V1\\GPBMetadata\xea\x02\x12Slipway::Hooks::V1b\x06proto3"
 
 var (
@@ -929,49 +1192,55 @@ func file_slipway_hooks_v1_hook_proto_rawDescGZIP() []byte {
 	return file_slipway_hooks_v1_hook_proto_rawDescData
 }
 
-var file_slipway_hooks_v1_hook_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_slipway_hooks_v1_hook_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_slipway_hooks_v1_hook_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_slipway_hooks_v1_hook_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_slipway_hooks_v1_hook_proto_goTypes = []any{
-	(Invocation_State)(0),         // 0: slipway.hooks.v1.Invocation.State
-	(Invocation_Outcome)(0),       // 1: slipway.hooks.v1.Invocation.Outcome
-	(Invocation_TimeoutAction)(0), // 2: slipway.hooks.v1.Invocation.TimeoutAction
-	(*Hook)(nil),                  // 3: slipway.hooks.v1.Hook
-	(*GrpcTarget)(nil),            // 4: slipway.hooks.v1.GrpcTarget
-	(*WebhookTarget)(nil),         // 5: slipway.hooks.v1.WebhookTarget
-	(*ExecutionDetails)(nil),      // 6: slipway.hooks.v1.ExecutionDetails
-	(*Invocation)(nil),            // 7: slipway.hooks.v1.Invocation
-	(*Attempt)(nil),               // 8: slipway.hooks.v1.Attempt
-	nil,                           // 9: slipway.hooks.v1.ExecutionDetails.TestTrafficWeightsEntry
-	nil,                           // 10: slipway.hooks.v1.ExecutionDetails.ProductionTrafficWeightsEntry
-	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 13: google.protobuf.Struct
+	(Contract)(0),                 // 0: slipway.hooks.v1.Contract
+	(Invocation_State)(0),         // 1: slipway.hooks.v1.Invocation.State
+	(Invocation_Outcome)(0),       // 2: slipway.hooks.v1.Invocation.Outcome
+	(Invocation_TimeoutAction)(0), // 3: slipway.hooks.v1.Invocation.TimeoutAction
+	(*Hook)(nil),                  // 4: slipway.hooks.v1.Hook
+	(*GrpcTarget)(nil),            // 5: slipway.hooks.v1.GrpcTarget
+	(*WebhookTarget)(nil),         // 6: slipway.hooks.v1.WebhookTarget
+	(*LambdaTarget)(nil),          // 7: slipway.hooks.v1.LambdaTarget
+	(*ExecTarget)(nil),            // 8: slipway.hooks.v1.ExecTarget
+	(*ExecutionDetails)(nil),      // 9: slipway.hooks.v1.ExecutionDetails
+	(*Invocation)(nil),            // 10: slipway.hooks.v1.Invocation
+	(*Attempt)(nil),               // 11: slipway.hooks.v1.Attempt
+	nil,                           // 12: slipway.hooks.v1.ExecutionDetails.TestTrafficWeightsEntry
+	nil,                           // 13: slipway.hooks.v1.ExecutionDetails.ProductionTrafficWeightsEntry
+	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 16: google.protobuf.Struct
 }
 var file_slipway_hooks_v1_hook_proto_depIdxs = []int32{
-	4,  // 0: slipway.hooks.v1.Hook.grpc:type_name -> slipway.hooks.v1.GrpcTarget
-	5,  // 1: slipway.hooks.v1.Hook.webhook:type_name -> slipway.hooks.v1.WebhookTarget
-	11, // 2: slipway.hooks.v1.Hook.call_timeout:type_name -> google.protobuf.Duration
-	12, // 3: slipway.hooks.v1.Hook.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 4: slipway.hooks.v1.ExecutionDetails.test_traffic_weights:type_name -> slipway.hooks.v1.ExecutionDetails.TestTrafficWeightsEntry
-	10, // 5: slipway.hooks.v1.ExecutionDetails.production_traffic_weights:type_name -> slipway.hooks.v1.ExecutionDetails.ProductionTrafficWeightsEntry
-	6,  // 6: slipway.hooks.v1.Invocation.execution_details:type_name -> slipway.hooks.v1.ExecutionDetails
-	13, // 7: slipway.hooks.v1.Invocation.hook_details:type_name -> google.protobuf.Struct
-	11, // 8: slipway.hooks.v1.Invocation.timeout:type_name -> google.protobuf.Duration
-	2,  // 9: slipway.hooks.v1.Invocation.timeout_action:type_name -> slipway.hooks.v1.Invocation.TimeoutAction
-	0,  // 10: slipway.hooks.v1.Invocation.state:type_name -> slipway.hooks.v1.Invocation.State
-	1,  // 11: slipway.hooks.v1.Invocation.outcome:type_name -> slipway.hooks.v1.Invocation.Outcome
-	12, // 12: slipway.hooks.v1.Invocation.next_attempt_time:type_name -> google.protobuf.Timestamp
-	12, // 13: slipway.hooks.v1.Invocation.deadline_time:type_name -> google.protobuf.Timestamp
-	12, // 14: slipway.hooks.v1.Invocation.create_time:type_name -> google.protobuf.Timestamp
-	12, // 15: slipway.hooks.v1.Invocation.end_time:type_name -> google.protobuf.Timestamp
-	12, // 16: slipway.hooks.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
-	12, // 17: slipway.hooks.v1.Attempt.end_time:type_name -> google.protobuf.Timestamp
-	11, // 18: slipway.hooks.v1.Attempt.duration:type_name -> google.protobuf.Duration
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	5,  // 0: slipway.hooks.v1.Hook.grpc:type_name -> slipway.hooks.v1.GrpcTarget
+	6,  // 1: slipway.hooks.v1.Hook.webhook:type_name -> slipway.hooks.v1.WebhookTarget
+	7,  // 2: slipway.hooks.v1.Hook.lambda:type_name -> slipway.hooks.v1.LambdaTarget
+	8,  // 3: slipway.hooks.v1.Hook.exec:type_name -> slipway.hooks.v1.ExecTarget
+	14, // 4: slipway.hooks.v1.Hook.call_timeout:type_name -> google.protobuf.Duration
+	15, // 5: slipway.hooks.v1.Hook.create_time:type_name -> google.protobuf.Timestamp
+	12, // 6: slipway.hooks.v1.ExecutionDetails.test_traffic_weights:type_name -> slipway.hooks.v1.ExecutionDetails.TestTrafficWeightsEntry
+	13, // 7: slipway.hooks.v1.ExecutionDetails.production_traffic_weights:type_name -> slipway.hooks.v1.ExecutionDetails.ProductionTrafficWeightsEntry
+	9,  // 8: slipway.hooks.v1.Invocation.execution_details:type_name -> slipway.hooks.v1.ExecutionDetails
+	16, // 9: slipway.hooks.v1.Invocation.hook_details:type_name -> google.protobuf.Struct
+	14, // 10: slipway.hooks.v1.Invocation.timeout:type_name -> google.protobuf.Duration
+	3,  // 11: slipway.hooks.v1.Invocation.timeout_action:type_name -> slipway.hooks.v1.Invocation.TimeoutAction
+	0,  // 12: slipway.hooks.v1.Invocation.contract:type_name -> slipway.hooks.v1.Contract
+	1,  // 13: slipway.hooks.v1.Invocation.state:type_name -> slipway.hooks.v1.Invocation.State
+	2,  // 14: slipway.hooks.v1.Invocation.outcome:type_name -> slipway.hooks.v1.Invocation.Outcome
+	15, // 15: slipway.hooks.v1.Invocation.next_attempt_time:type_name -> google.protobuf.Timestamp
+	15, // 16: slipway.hooks.v1.Invocation.deadline_time:type_name -> google.protobuf.Timestamp
+	15, // 17: slipway.hooks.v1.Invocation.create_time:type_name -> google.protobuf.Timestamp
+	15, // 18: slipway.hooks.v1.Invocation.end_time:type_name -> google.protobuf.Timestamp
+	15, // 19: slipway.hooks.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
+	15, // 20: slipway.hooks.v1.Attempt.end_time:type_name -> google.protobuf.Timestamp
+	14, // 21: slipway.hooks.v1.Attempt.duration:type_name -> google.protobuf.Duration
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_slipway_hooks_v1_hook_proto_init() }
@@ -982,14 +1251,16 @@ func file_slipway_hooks_v1_hook_proto_init() {
 	file_slipway_hooks_v1_hook_proto_msgTypes[0].OneofWrappers = []any{
 		(*Hook_Grpc)(nil),
 		(*Hook_Webhook)(nil),
+		(*Hook_Lambda)(nil),
+		(*Hook_Exec)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_slipway_hooks_v1_hook_proto_rawDesc), len(file_slipway_hooks_v1_hook_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   8,
+			NumEnums:      4,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

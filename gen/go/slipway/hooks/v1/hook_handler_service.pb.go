@@ -32,12 +32,17 @@ type HandleHookRequest struct {
 	Attempt int32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// The lifecycle stage.
 	LifecycleStage string `protobuf:"bytes,3,opt,name=lifecycle_stage,json=lifecycleStage,proto3" json:"lifecycle_stage,omitempty"`
-	// The deployment's id.
+	// The service deployment, "cluster/service/deployment"; a full ARN when the operator asks for ARNs.
 	ResourceArn string `protobuf:"bytes,4,opt,name=resource_arn,json=resourceArn,proto3" json:"resource_arn,omitempty"`
 	// What the deployment is doing.
 	ExecutionDetails *ExecutionDetails `protobuf:"bytes,5,opt,name=execution_details,json=executionDetails,proto3" json:"execution_details,omitempty"`
-	// The hook's configured details, merged with what earlier attempts returned.
-	HookDetails   *structpb.Struct `protobuf:"bytes,6,opt,name=hook_details,json=hookDetails,proto3" json:"hook_details,omitempty"`
+	// The hook's configured details, merged with what the same hook returned earlier in the same deployment.
+	HookDetails *structpb.Struct `protobuf:"bytes,6,opt,name=hook_details,json=hookDetails,proto3" json:"hook_details,omitempty"`
+	// How the result is given. With CONTRACT_CODEDEPLOY the answer does not count, and resource_arn, execution_details and
+	// hook_details are not set: report by LifecycleEventService.PutLifecycleEventHookExecutionStatus with deployment_id and execution_id.
+	Contract Contract `protobuf:"varint,7,opt,name=contract,proto3,enum=slipway.hooks.v1.Contract" json:"contract,omitempty"`
+	// The deployment's id.
+	DeploymentId  string `protobuf:"bytes,8,opt,name=deployment_id,json=deploymentId,proto3" json:"deployment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -114,6 +119,20 @@ func (x *HandleHookRequest) GetHookDetails() *structpb.Struct {
 	return nil
 }
 
+func (x *HandleHookRequest) GetContract() Contract {
+	if x != nil {
+		return x.Contract
+	}
+	return Contract_CONTRACT_UNSPECIFIED
+}
+
+func (x *HandleHookRequest) GetDeploymentId() string {
+	if x != nil {
+		return x.DeploymentId
+	}
+	return ""
+}
+
 // HandleHookResponse has the fields of an Amazon ECS lifecycle hook's answer.
 type HandleHookResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -121,7 +140,7 @@ type HandleHookResponse struct {
 	HookStatus HookStatus `protobuf:"varint,1,opt,name=hook_status,json=hookStatus,proto3,enum=slipway.hooks.v1.HookStatus" json:"hook_status,omitempty"`
 	// With IN_PROGRESS: when to ask again. Default 30 s.
 	CallBackDelay *durationpb.Duration `protobuf:"bytes,2,opt,name=call_back_delay,json=callBackDelay,proto3" json:"call_back_delay,omitempty"`
-	// Details to carry to the next attempt of this invocation.
+	// Details to carry to the next call of the same hook in the same deployment.
 	HookDetails *structpb.Struct `protobuf:"bytes,3,opt,name=hook_details,json=hookDetails,proto3" json:"hook_details,omitempty"`
 	// Why, for people.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -191,14 +210,16 @@ var File_slipway_hooks_v1_hook_handler_service_proto protoreflect.FileDescriptor
 
 const file_slipway_hooks_v1_hook_handler_service_proto_rawDesc = "" +
 	"\n" +
-	"+slipway/hooks/v1/hook_handler_service.proto\x12\x10slipway.hooks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bslipway/hooks/v1/hook.proto\x1a#slipway/hooks/v1/hook_service.proto\"\xa9\x02\n" +
+	"+slipway/hooks/v1/hook_handler_service.proto\x12\x10slipway.hooks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bslipway/hooks/v1/hook.proto\x1a#slipway/hooks/v1/hook_service.proto\"\x86\x03\n" +
 	"\x11HandleHookRequest\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x05R\aattempt\x12'\n" +
 	"\x0flifecycle_stage\x18\x03 \x01(\tR\x0elifecycleStage\x12!\n" +
 	"\fresource_arn\x18\x04 \x01(\tR\vresourceArn\x12O\n" +
 	"\x11execution_details\x18\x05 \x01(\v2\".slipway.hooks.v1.ExecutionDetailsR\x10executionDetails\x12:\n" +
-	"\fhook_details\x18\x06 \x01(\v2\x17.google.protobuf.StructR\vhookDetails\"\xea\x01\n" +
+	"\fhook_details\x18\x06 \x01(\v2\x17.google.protobuf.StructR\vhookDetails\x126\n" +
+	"\bcontract\x18\a \x01(\x0e2\x1a.slipway.hooks.v1.ContractR\bcontract\x12#\n" +
+	"\rdeployment_id\x18\b \x01(\tR\fdeploymentId\"\xea\x01\n" +
 	"\x12HandleHookResponse\x12=\n" +
 	"\vhook_status\x18\x01 \x01(\x0e2\x1c.slipway.hooks.v1.HookStatusR\n" +
 	"hookStatus\x12A\n" +
@@ -228,22 +249,24 @@ var file_slipway_hooks_v1_hook_handler_service_proto_goTypes = []any{
 	(*HandleHookResponse)(nil),  // 1: slipway.hooks.v1.HandleHookResponse
 	(*ExecutionDetails)(nil),    // 2: slipway.hooks.v1.ExecutionDetails
 	(*structpb.Struct)(nil),     // 3: google.protobuf.Struct
-	(HookStatus)(0),             // 4: slipway.hooks.v1.HookStatus
-	(*durationpb.Duration)(nil), // 5: google.protobuf.Duration
+	(Contract)(0),               // 4: slipway.hooks.v1.Contract
+	(HookStatus)(0),             // 5: slipway.hooks.v1.HookStatus
+	(*durationpb.Duration)(nil), // 6: google.protobuf.Duration
 }
 var file_slipway_hooks_v1_hook_handler_service_proto_depIdxs = []int32{
 	2, // 0: slipway.hooks.v1.HandleHookRequest.execution_details:type_name -> slipway.hooks.v1.ExecutionDetails
 	3, // 1: slipway.hooks.v1.HandleHookRequest.hook_details:type_name -> google.protobuf.Struct
-	4, // 2: slipway.hooks.v1.HandleHookResponse.hook_status:type_name -> slipway.hooks.v1.HookStatus
-	5, // 3: slipway.hooks.v1.HandleHookResponse.call_back_delay:type_name -> google.protobuf.Duration
-	3, // 4: slipway.hooks.v1.HandleHookResponse.hook_details:type_name -> google.protobuf.Struct
-	0, // 5: slipway.hooks.v1.HookHandlerService.HandleHook:input_type -> slipway.hooks.v1.HandleHookRequest
-	1, // 6: slipway.hooks.v1.HookHandlerService.HandleHook:output_type -> slipway.hooks.v1.HandleHookResponse
-	6, // [6:7] is the sub-list for method output_type
-	5, // [5:6] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	4, // 2: slipway.hooks.v1.HandleHookRequest.contract:type_name -> slipway.hooks.v1.Contract
+	5, // 3: slipway.hooks.v1.HandleHookResponse.hook_status:type_name -> slipway.hooks.v1.HookStatus
+	6, // 4: slipway.hooks.v1.HandleHookResponse.call_back_delay:type_name -> google.protobuf.Duration
+	3, // 5: slipway.hooks.v1.HandleHookResponse.hook_details:type_name -> google.protobuf.Struct
+	0, // 6: slipway.hooks.v1.HookHandlerService.HandleHook:input_type -> slipway.hooks.v1.HandleHookRequest
+	1, // 7: slipway.hooks.v1.HookHandlerService.HandleHook:output_type -> slipway.hooks.v1.HandleHookResponse
+	7, // [7:8] is the sub-list for method output_type
+	6, // [6:7] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_slipway_hooks_v1_hook_handler_service_proto_init() }

@@ -688,7 +688,9 @@ type ListInvocationsRequest struct {
 	// How many to return, at most 100. Default 20.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before.
-	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only of this service, "cluster/service"; empty for all.
+	Service       string `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -747,6 +749,13 @@ func (x *ListInvocationsRequest) GetPageSize() int32 {
 func (x *ListInvocationsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListInvocationsRequest) GetService() string {
+	if x != nil {
+		return x.Service
 	}
 	return ""
 }
@@ -810,7 +819,9 @@ func (x *ListInvocationsResponse) GetNextPageToken() string {
 type WatchInvocationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only of this deployment; empty for all.
-	Deployment    string `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	Deployment string `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Only of this service, "cluster/service"; empty for all.
+	Service       string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -848,6 +859,13 @@ func (*WatchInvocationsRequest) Descriptor() ([]byte, []int) {
 func (x *WatchInvocationsRequest) GetDeployment() string {
 	if x != nil {
 		return x.Deployment
+	}
+	return ""
+}
+
+func (x *WatchInvocationsRequest) GetService() string {
+	if x != nil {
+		return x.Service
 	}
 	return ""
 }
@@ -920,7 +938,7 @@ type ReportHookResultRequest struct {
 	HookStatus HookStatus `protobuf:"varint,4,opt,name=hook_status,json=hookStatus,proto3,enum=slipway.hooks.v1.HookStatus" json:"hook_status,omitempty"`
 	// With IN_PROGRESS: when to ask again. Default 30 s.
 	CallBackDelay *durationpb.Duration `protobuf:"bytes,5,opt,name=call_back_delay,json=callBackDelay,proto3" json:"call_back_delay,omitempty"`
-	// Details to carry to the next attempt.
+	// Details to carry to the next call of the same hook in the same deployment.
 	HookDetails *structpb.Struct `protobuf:"bytes,6,opt,name=hook_details,json=hookDetails,proto3" json:"hook_details,omitempty"`
 	// Why, for people.
 	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -1198,7 +1216,7 @@ const file_slipway_hooks_v1_hook_service_proto_rawDesc = "" +
 	"\n" +
 	"invocation\x18\x01 \x01(\v2\x1c.slipway.hooks.v1.InvocationR\n" +
 	"invocation\x125\n" +
-	"\battempts\x18\x02 \x03(\v2\x19.slipway.hooks.v1.AttemptR\battempts\"\x93\x01\n" +
+	"\battempts\x18\x02 \x03(\v2\x19.slipway.hooks.v1.AttemptR\battempts\"\xad\x01\n" +
 	"\x16ListInvocationsRequest\x12\x1e\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\tR\n" +
@@ -1206,14 +1224,16 @@ const file_slipway_hooks_v1_hook_service_proto_rawDesc = "" +
 	"\x04hook\x18\x02 \x01(\tR\x04hook\x12&\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tR\tpageToken\"\x81\x01\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\x12\x18\n" +
+	"\aservice\x18\x05 \x01(\tR\aservice\"\x81\x01\n" +
 	"\x17ListInvocationsResponse\x12>\n" +
 	"\vinvocations\x18\x01 \x03(\v2\x1c.slipway.hooks.v1.InvocationR\vinvocations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"9\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"S\n" +
 	"\x17WatchInvocationsRequest\x12\x1e\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\tR\n" +
-	"deployment\"v\n" +
+	"deployment\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\"v\n" +
 	"\x18WatchInvocationsResponse\x12\x1a\n" +
 	"\bsnapshot\x18\x01 \x01(\bR\bsnapshot\x12>\n" +
 	"\vinvocations\x18\x02 \x03(\v2\x1c.slipway.hooks.v1.InvocationR\vinvocations\"\xea\x02\n" +

@@ -71,10 +71,12 @@ type HookServiceClient interface {
 	ListInvocations(ctx context.Context, in *ListInvocationsRequest, opts ...grpc.CallOption) (*ListInvocationsResponse, error)
 	// WatchInvocations streams invocations: first a snapshot of those not ended and those ended lately, then changes.
 	//
-	//	grpcurl -plaintext 127.0.0.1:7002 slipway.hooks.v1.HookService/WatchInvocations
+	//	grpcurl -plaintext -d '{"service":"default/web"}' 127.0.0.1:7002 slipway.hooks.v1.HookService/WatchInvocations
 	WatchInvocations(ctx context.Context, in *WatchInvocationsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchInvocationsResponse], error)
-	// ReportHookResult reports the result of an attempt from outside, for handlers that answered IN_PROGRESS.
-	// An attempt that is not the current one, or an ended invocation, is FAILED_PRECONDITION (ATTEMPT_NOT_CURRENT).
+	// ReportHookResult reports the result of an attempt from outside, for handlers that answered IN_PROGRESS, or 202 as a
+	// webhook. An attempt that is not the current one, or an ended invocation, is FAILED_PRECONDITION (ATTEMPT_NOT_CURRENT);
+	// an invocation with CONTRACT_CODEDEPLOY is FAILED_PRECONDITION (UNSUPPORTED_ACTION_FOR_DEPLOYMENT_TYPE). A report that
+	// is refused changes nothing and is recorded with the attempts.
 	//
 	//	grpcurl -plaintext -d '{"id":"d-1/POST_SCALE_UP/0/smoke-test","attempt":1,"hookStatus":"HOOK_STATUS_SUCCEEDED"}'
 	//	127.0.0.1:7002 slipway.hooks.v1.HookService/ReportHookResult
@@ -242,10 +244,12 @@ type HookServiceServer interface {
 	ListInvocations(context.Context, *ListInvocationsRequest) (*ListInvocationsResponse, error)
 	// WatchInvocations streams invocations: first a snapshot of those not ended and those ended lately, then changes.
 	//
-	//	grpcurl -plaintext 127.0.0.1:7002 slipway.hooks.v1.HookService/WatchInvocations
+	//	grpcurl -plaintext -d '{"service":"default/web"}' 127.0.0.1:7002 slipway.hooks.v1.HookService/WatchInvocations
 	WatchInvocations(*WatchInvocationsRequest, grpc.ServerStreamingServer[WatchInvocationsResponse]) error
-	// ReportHookResult reports the result of an attempt from outside, for handlers that answered IN_PROGRESS.
-	// An attempt that is not the current one, or an ended invocation, is FAILED_PRECONDITION (ATTEMPT_NOT_CURRENT).
+	// ReportHookResult reports the result of an attempt from outside, for handlers that answered IN_PROGRESS, or 202 as a
+	// webhook. An attempt that is not the current one, or an ended invocation, is FAILED_PRECONDITION (ATTEMPT_NOT_CURRENT);
+	// an invocation with CONTRACT_CODEDEPLOY is FAILED_PRECONDITION (UNSUPPORTED_ACTION_FOR_DEPLOYMENT_TYPE). A report that
+	// is refused changes nothing and is recorded with the attempts.
 	//
 	//	grpcurl -plaintext -d '{"id":"d-1/POST_SCALE_UP/0/smoke-test","attempt":1,"hookStatus":"HOOK_STATUS_SUCCEEDED"}'
 	//	127.0.0.1:7002 slipway.hooks.v1.HookService/ReportHookResult
