@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -14,14 +15,16 @@ import (
 func newAlarms(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alarms",
-		Short: "List alarms, set one for a drill, show what happened to one",
+		Short: "List alarms, describe or test them, set one for a drill, show what happened to one",
 		Example: `  slipway alarms
+  slipway alarms describe web-5xx
   slipway alarms set web-5xx ALARM --reason drill
-  slipway alarms history web-5xx`,
+  slipway alarms history web-5xx
+  slipway alarms test alarms.test.yaml`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.listAlarms(cmd) },
 	}
-	cmd.AddCommand(newAlarmsList(c), newAlarmsSet(c), newAlarmsHistory(c))
+	cmd.AddCommand(newAlarmsList(c), newAlarmsDescribe(c), newAlarmsSet(c), newAlarmsHistory(c), newAlarmsTest(c))
 	return cmd
 }
 
@@ -39,21 +42,55 @@ func (c *cli) listAlarms(cmd *cobra.Command) error {
 	}
 	ctx, cancel := c.call(cmd.Context())
 	defer cancel()
-	list, err := pages(0, func(token string) ([]*alarmspb.MetricAlarm, string, error) {
-		r, err := a.alarms.DescribeAlarms(ctx, &alarmspb.DescribeAlarmsRequest{PageSize: 100, PageToken: token})
-		return r.GetAlarms(), r.GetNextPageToken(), err
-	})
+	all, err := describeAlarms(ctx, a, nil)
 	if err != nil {
 		return err
 	}
-	return c.show(&alarmspb.DescribeAlarmsResponse{Alarms: list}, func() error {
+	return c.show(all, func() error {
 		t := table.New("ALARM", "STATE", "SINCE", "METRIC", "REASON")
-		for _, alarm := range list {
+		for _, alarm := range all.GetAlarms() {
 			t.Row(alarm.GetName(), words.Enum(alarm.GetState()), words.Time(alarm.GetStateUpdateTime(), c.now(), c.now().Location()),
-				alarm.GetNamespace()+"/"+alarm.GetMetricName(), alarm.GetStateReason())
+				metricOf(alarm), reasonOf(alarm.GetStateReason(), alarm.GetEvaluationStateReason()))
+		}
+		for _, alarm := range all.GetCompositeAlarms() {
+			t.Row(alarm.GetName(), words.Enum(alarm.GetState()), words.Time(alarm.GetStateUpdateTime(), c.now(), c.now().Location()),
+				alarm.GetAlarmRule(), reasonOf(alarm.GetStateReason(), alarm.GetEvaluationStateReason()))
 		}
 		return t.Write(c.out)
 	})
+}
+
+// describeAlarms returns alarms of both kinds, by name; without names all.
+func describeAlarms(ctx context.Context, a *api, names []string) (*alarmspb.DescribeAlarmsResponse, error) {
+	all := &alarmspb.DescribeAlarmsResponse{}
+	list, err := pages(0, func(token string) ([]*alarmspb.MetricAlarm, string, error) {
+		r, err := a.alarms.DescribeAlarms(ctx, &alarmspb.DescribeAlarmsRequest{AlarmNames: names, PageSize: 100, PageToken: token})
+		all.CompositeAlarms = append(all.CompositeAlarms, r.GetCompositeAlarms()...)
+		return r.GetAlarms(), r.GetNextPageToken(), err
+	})
+	all.Alarms = list
+	return all, err
+}
+
+// metricOf is what an alarm watches, in short.
+func metricOf(a *alarmspb.MetricAlarm) string {
+	for _, q := range a.GetMetrics() {
+		if q.GetReturnData() && q.GetExpression() != "" {
+			return q.GetExpression()
+		}
+	}
+	if query := a.GetSource().GetQuery(); query != "" {
+		return query
+	}
+	return a.GetNamespace() + "/" + a.GetMetricName()
+}
+
+// reasonOf is why an alarm is in its state, and what keeps it from being evaluated.
+func reasonOf(reason, trouble string) string {
+	if trouble == "" {
+		return reason
+	}
+	return "NOT EVALUATED: " + trouble
 }
 
 func newAlarmsSet(c *cli) *cobra.Command {
@@ -82,7 +119,7 @@ func newAlarmsSet(c *cli) *cobra.Command {
 				return err
 			}
 			return c.show(r, func() error {
-				name, state := words.Clean(r.GetAlarm().GetName()), words.Enum(r.GetAlarm().GetState())
+				name, state := words.Clean(args[0]), words.Enum(alarmspb.MetricAlarm_State(state))
 				_, err := fmt.Fprintf(c.out, "alarm %s is %s until its next evaluation\n", name, state)
 				return err
 			})

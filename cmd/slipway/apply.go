@@ -98,6 +98,8 @@ func (ap *applier) send(ctx context.Context, doc manifest.Document) (applied, er
 		return ap.targetGroup(ctx, doc)
 	case manifest.Alarm:
 		return ap.alarm(ctx, doc)
+	case manifest.CompositeAlarm:
+		return ap.compositeAlarm(ctx, doc)
 	case manifest.Hook:
 		return ap.hook(ctx, doc)
 	case manifest.DeploymentConfig:

@@ -87,6 +87,19 @@ func (ap *applier) alarm(ctx context.Context, doc manifest.Document) (applied, e
 	return applied{answer: r, what: outcome(before, r.GetAlarm().GetEtag(), len(have.GetAlarms()) > 0)}, err
 }
 
+func (ap *applier) compositeAlarm(ctx context.Context, doc manifest.Document) (applied, error) {
+	have, err := ap.api.alarms.DescribeAlarms(ctx, &alarmspb.DescribeAlarmsRequest{AlarmNames: []string{doc.Name}})
+	if missing(err) != nil {
+		return applied{}, err
+	}
+	var before string
+	for _, a := range have.GetCompositeAlarms() {
+		before = a.GetEtag()
+	}
+	r, err := ap.api.alarms.PutCompositeAlarm(ctx, doc.Request.(*alarmspb.PutCompositeAlarmRequest))
+	return applied{answer: r, what: outcome(before, r.GetCompositeAlarm().GetEtag(), len(have.GetCompositeAlarms()) > 0)}, err
+}
+
 func (ap *applier) hook(ctx context.Context, doc manifest.Document) (applied, error) {
 	have, err := ap.api.hooks.GetHook(ctx, &hookspb.GetHookRequest{Name: doc.Name})
 	if missing(err) != nil {

@@ -66,7 +66,15 @@ func alarmsOf(ctx context.Context, a *api, s *orchestratorpb.Service) ([]*alarms
 	defer cancel()
 	return pages(0, func(token string) ([]*alarmspb.MetricAlarm, string, error) {
 		r, err := a.alarms.DescribeAlarms(ctx, &alarmspb.DescribeAlarmsRequest{AlarmNames: names, PageSize: 100, PageToken: token})
-		return r.GetAlarms(), r.GetNextPageToken(), err
+		list := r.GetAlarms()
+		for _, c := range r.GetCompositeAlarms() { // of which a status shows the state
+			list = append(list, &alarmspb.MetricAlarm{
+				Name: c.GetName(), Description: c.GetDescription(), State: c.GetState(), StateReason: c.GetStateReason(),
+				StateUpdateTime: c.GetStateUpdateTime(),
+				EvaluationState: c.GetEvaluationState(), EvaluationStateReason: c.GetEvaluationStateReason(),
+			})
+		}
+		return list, r.GetNextPageToken(), err
 	})
 }
 

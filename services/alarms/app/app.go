@@ -58,11 +58,15 @@ func (a *App) setUp(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	sources, err := a.open(ctx, cfg.Sources)
+	if err != nil {
+		return err
+	}
 	st := store.New(db)
 	a.engine = engine.New(engine.Config{
-		Store: st, Decode: grpcapi.Decode, Retention: cfg.Retention, Now: time.Now, Log: a.log, Metrics: metrics,
+		Store: st, Decode: grpcapi.Decode, Sources: sources, ARN: cfg.Place.ARN, Retention: cfg.Retention, Now: time.Now, Log: a.log, Metrics: metrics,
 	})
-	a.server.Register(&alarmspb.AlarmService_ServiceDesc, &grpcapi.Server{Store: st, Engine: a.engine, Now: time.Now})
+	a.server.Register(&alarmspb.AlarmService_ServiceDesc, &grpcapi.Server{Store: st, Engine: a.engine, Now: time.Now, ARN: cfg.Place.ARN})
 	return nil
 }
 

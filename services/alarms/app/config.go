@@ -14,16 +14,21 @@ type Config struct {
 	MetricsAddr string            `flag:"metrics" env:"SLIPWAY_METRICS" help:"address to serve /metrics on; empty serves none"`
 	Version     string            `flag:"-"`
 	Retention   time.Duration     `flag:"retention" env:"SLIPWAY_RETENTION" default:"168h" help:"how long pushed datapoints are kept; those that an alarm looks back at are kept longer"`
+	Sources     Sources           `flag:"" env:""`
+	Place       Place             `flag:"" env:""`
 }
 
 // Default is the configuration with the service's usual address.
 func Default() Config {
-	return Config{Listen: grpcserver.Config{Addr: "127.0.0.1:7004"}, Retention: 7 * 24 * time.Hour}
+	return Config{
+		Listen: grpcserver.Config{Addr: "127.0.0.1:7004"}, Retention: 7 * 24 * time.Hour,
+		Sources: Sources{Timeout: 10 * time.Second}, Place: Place{Account: "000000000000", Region: "local"},
+	}
 }
 
 // Validate reports every rule that is broken.
 func (c Config) Validate() error {
-	errs := []error{c.Listen.Validate()}
+	errs := []error{c.Listen.Validate(), c.Sources.Validate(), c.Place.Validate()}
 	if c.DatabaseURL == "" {
 		errs = append(errs, errors.New("database-url: is needed (or the environment variable DATABASE_URL)"))
 	}

@@ -33,8 +33,14 @@ type service struct {
 
 func start(t *testing.T, url string) *service {
 	t.Helper()
+	return startWith(t, url, func(*app.Config) {})
+}
+
+func startWith(t *testing.T, url string, change func(*app.Config)) *service {
+	t.Helper()
 	cfg := app.Default()
 	cfg.Listen.Addr, cfg.DatabaseURL = "127.0.0.1:0", url
+	change(&cfg)
 	a, err := app.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +104,12 @@ func (s *service) push(value float64, requestID string) {
 // await watches an alarm until it is in the state, and returns it.
 func (s *service) await(name string, state alarmspb.MetricAlarm_State) *alarmspb.MetricAlarm {
 	s.t.Helper()
+	return s.awaitAlarm(name, func(a *alarmspb.MetricAlarm) bool { return a.GetState() == state })
+}
+
+// awaitAlarm watches an alarm until it is as wanted, and returns it.
+func (s *service) awaitAlarm(name string, is func(*alarmspb.MetricAlarm) bool) *alarmspb.MetricAlarm {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	stream, err := s.WatchAlarms(ctx, &alarmspb.WatchAlarmsRequest{AlarmNames: []string{name}})
@@ -107,10 +119,10 @@ func (s *service) await(name string, state alarmspb.MetricAlarm_State) *alarmspb
 	for {
 		resp, err := stream.Recv()
 		if err != nil {
-			s.t.Fatalf("%s did not become %s: %v", name, state, err)
+			s.t.Fatalf("%s did not become as wanted: %v", name, err)
 		}
 		for _, a := range resp.GetAlarms() {
-			if a.GetState() == state {
+			if is(a) {
 				return a
 			}
 		}

@@ -23,6 +23,7 @@ const (
 	Cluster          Kind = "cluster"
 	TargetGroup      Kind = "targetGroup"
 	Alarm            Kind = "alarm"
+	CompositeAlarm   Kind = "compositeAlarm"
 	Hook             Kind = "hook"
 	DeploymentConfig Kind = "deploymentConfig"
 	TaskDefinition   Kind = "taskDefinition"
@@ -31,7 +32,7 @@ const (
 
 // Kinds lists the kinds in the order in which they are applied: what is named before what names it.
 func Kinds() []Kind {
-	return []Kind{Cluster, TargetGroup, Alarm, Hook, DeploymentConfig, TaskDefinition, Service}
+	return []Kind{Cluster, TargetGroup, Alarm, CompositeAlarm, Hook, DeploymentConfig, TaskDefinition, Service}
 }
 
 // request returns an empty message of the kind's request. A service's is that of its update, which has every
@@ -44,6 +45,8 @@ func (k Kind) request() proto.Message {
 		return &healthcheckpb.CreateTargetGroupRequest{}
 	case Alarm:
 		return &alarmspb.PutMetricAlarmRequest{}
+	case CompositeAlarm:
+		return &alarmspb.PutCompositeAlarmRequest{}
 	case Hook:
 		return &hookspb.RegisterHookRequest{}
 	case DeploymentConfig:

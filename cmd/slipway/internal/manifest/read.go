@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // maxFile bounds what is read of one file.
@@ -62,6 +64,16 @@ func Parse(file string, data []byte) ([]Document, Mistakes) {
 		wrong = append(wrong, w.mistakes...)
 	}
 	return docs, wrong
+}
+
+// ParseNode reads a resource that stands in another document of a file, as it would stand under the key of its kind.
+func ParseNode(file string, kind Kind, node *yaml.Node) (Document, Mistakes) {
+	w := &walker{file: file, fields: map[string]Position{}}
+	doc, _ := w.document(&yaml.Node{
+		Kind: yaml.MappingNode, Tag: "!!map", Line: node.Line, Column: node.Column,
+		Content: []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: string(kind), Line: node.Line, Column: node.Column}, node},
+	})
+	return doc, w.mistakes
 }
 
 func expand(path string) ([]string, error) {

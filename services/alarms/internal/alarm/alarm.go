@@ -84,8 +84,10 @@ type Definition struct {
 	Unit              string
 	Statistic         string // one of the statistics, or an extended one such as "p99.9" or "TM(10%:90%)"
 	Period            time.Duration
-	EvaluationPeriods int // N
-	DatapointsToAlarm int // M
+	EvaluationPeriods int  // N
+	DatapointsToAlarm int  // M
+	Explicit          bool // M was asked for, not taken from N: reasons say so
+	Computed          bool // the points come from metric math or a source's own query: there is no statistic
 	Threshold         float64
 	Comparison        Comparison
 	Missing           Missing
@@ -107,7 +109,7 @@ func (d Definition) Validate() []Violation {
 	add := func(field, rule string, args ...any) {
 		v = append(v, Violation{"alarm." + field, fmt.Sprintf(rule, args...)})
 	}
-	if _, ok := parseStatistic(d.Statistic); !ok {
+	if _, ok := parseStatistic(d.Statistic); !ok && !d.Computed {
 		switch d.Statistic {
 		case SampleCount, Average, Sum, Minimum, Maximum:
 		case "":
@@ -169,22 +171,23 @@ type Verdict struct {
 	Data   string // CloudWatch's StateReasonData, JSON
 }
 
-// Evaluate decides the state from the points of the evaluation range, oldest first, for an alarm that is in the state was.
-func Evaluate(d Definition, was State, points []Point) Verdict {
-	outcome := d.judge(points)
-	if d.IgnoreLowSamples && d.lowSamples(points) {
-		outcome.keep = true
+// Evaluate decides the state at a time from the points of the evaluation range, oldest first, for an alarm that is in the state was.
+func Evaluate(d Definition, was State, points []Point, now time.Time) Verdict {
+	o := d.judge(points)
+	if d.IgnoreLowSamples && !o.keep && d.lowSamples(o.real) {
+		o.keep, o.low = true, true
 	}
-	state := outcome.state
-	if outcome.keep {
+	state := o.state
+	if o.keep {
 		state = was
 	}
-	return Verdict{State: state, Kept: outcome.keep, Reason: d.reason(outcome, state), Data: d.reasonData(points)}
+	return Verdict{State: state, Kept: o.keep, Reason: short(d.reason(o, state), MaxReason), Data: d.reasonData(o, points, now)}
 }
 
 type outcome struct {
 	state    State
 	keep     bool    // the state stays as it is
+	low      bool    // because of too few samples
 	real     []Point // what was evaluated, oldest first
 	breached []Point
 	fill     int // missing datapoints that were treated as something
@@ -255,10 +258,18 @@ func MinSamples(p float64) float64 {
 	case p <= 0 || p >= 1:
 		return 0
 	case p < 0.5:
-		return math.Ceil(10/p - 1e-9)
+		return whole(10 / p)
 	default:
-		return math.Ceil(10/(1-p) - 1e-9)
+		return whole(1000 / (100 - 100*p))
 	}
+}
+
+// whole is the next whole number, or the one that v is but for the rounding of floats.
+func whole(v float64) float64 {
+	if near := math.Round(v); math.Abs(v-near) < near*1e-6 {
+		return near
+	}
+	return math.Ceil(v)
 }
 
 func (d Definition) lowSamples(points []Point) bool {
@@ -274,7 +285,11 @@ func (d Definition) lowSamples(points []Point) bool {
 	return false
 }
 
+// join lists points, oldest first; when there are many, the newest.
 func join(points []Point) string {
+	if len(points) > maxListed {
+		return "..., " + join(points[len(points)-maxListed:])
+	}
 	texts := make([]string, len(points))
 	for i, p := range points {
 		texts[i] = number(p.Value) + " (" + p.Time.UTC().Format("02/01/06 15:04:05") + ")"

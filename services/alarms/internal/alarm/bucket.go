@@ -19,9 +19,10 @@ func (b *Bucket) Add(value, n float64) {
 	b.Values[value] += n
 }
 
-// AddSet adds a statistic set. Percentiles see into it only when all its samples are alike (CloudWatch: StatisticSet).
+// AddSet adds a statistic set. Percentiles see into it only when all its samples are alike: the least is the greatest and the sum is so
+// many times that (CloudWatch: StatisticSet).
 func (b *Bucket) AddSet(count, sum, minimum, maximum float64) {
-	if minimum == maximum {
+	if minimum == maximum && math.Abs(sum-minimum*count) <= 1e-9*math.Abs(sum) {
 		b.Add(minimum, count)
 		return
 	}

@@ -68,7 +68,8 @@ func parseLimit(text string) (limit, bool) {
 	return limit{true, percent, v}, err == nil && (!percent || v <= 100)
 }
 
-// of computes the statistic. Bounds are exclusive below and inclusive above; one in percent is the value at that percentile.
+// of computes the statistic. Bounds that are values are exclusive below and inclusive above. Bounds in percent are places in the
+// order of the samples; a sample that lies on one counts in part, so that the middle of equal samples is not empty.
 func (s statistic) of(b Bucket) (float64, bool) {
 	values := b.sorted()
 	if s.kind == "p" {
@@ -84,12 +85,7 @@ func (s statistic) of(b Bucket) (float64, bool) {
 	if s.kind == "WM" {
 		return b.winsorized(low, high), true
 	}
-	count, sum := 0.0, 0.0
-	for v, n := range b.Values {
-		if v > low && v <= high {
-			count, sum = count+n, sum+v*n
-		}
-	}
+	count, sum := b.between(s, values, low, high)
 	switch s.kind {
 	case "TC":
 		return count, true
@@ -100,6 +96,30 @@ func (s statistic) of(b Bucket) (float64, bool) {
 	default:
 		return sum / count, count > 0
 	}
+}
+
+// between is the number and the sum of the samples between the bounds.
+func (b Bucket) between(s statistic, values []float64, low, high float64) (count, sum float64) {
+	percent := s.lower.percent || s.upper.percent
+	if percent {
+		low, high = s.lower.value/100*b.Count, b.Count
+		if s.upper.set {
+			high = s.upper.value / 100 * b.Count
+		}
+	}
+	seen := 0.0
+	for _, v := range values {
+		n := b.Values[v]
+		switch {
+		case percent:
+			seen += n
+			n = max(0, min(seen, high)-max(seen-n, low))
+		case v <= low || v > high:
+			n = 0
+		}
+		count, sum = count+n, sum+v*n
+	}
+	return count, sum
 }
 
 func (l limit) at(b Bucket, values []float64) float64 {
@@ -143,4 +163,19 @@ func (b Bucket) percentile(values []float64, p float64) float64 {
 	low := math.Floor(rank)
 	a, c := at(low), at(low+1)
 	return a + (rank-low)*(c-a)
+}
+
+// Extended reports whether a statistic needs every single sample: percentiles, trimmed means and the like.
+func Extended(text string) bool {
+	_, ok := parseStatistic(text)
+	return ok
+}
+
+// ValidStatistic reports whether a text is a statistic in CloudWatch's spelling.
+func ValidStatistic(text string) bool {
+	switch text {
+	case SampleCount, Average, Sum, Minimum, Maximum:
+		return true
+	}
+	return Extended(text)
 }

@@ -143,7 +143,7 @@ func (e *Engine) reread(ctx context.Context, name string) (Effect, error) {
 }
 
 func (e *Engine) read(ctx context.Context, a store.Alarm) (Effect, error) {
-	d, err := e.cfg.Decode(a.Definition)
+	d, err := e.cfg.Decode(a)
 	if err != nil {
 		return nil, fmt.Errorf("read alarm %s: %w", a.Name, err)
 	}

@@ -141,16 +141,16 @@ func TestAnAlarmThatIsPutCountsEachDatapointOnce(t *testing.T) {
 	f.push(10, 0) // waits
 	d := errorsOf("a")
 	f.must(f.Change(t.Context(), []string{"a"}, func(tx pgx.Tx) (Effect, error) {
-		stored, _, err := f.store.AlarmPut(t.Context(), tx, store.Alarm{Name: "a", Definition: []byte("a"), State: "OK"})
+		stored, _, err := f.store.AlarmPut(t.Context(), tx, store.Alarm{Name: "a", Kind: store.Metric, Definition: []byte("a"), State: "OK"})
 		if err != nil {
 			return nil, err
 		}
-		effect, err := f.Put(t.Context(), tx, d, stored)
+		effect, err := f.Put(t.Context(), tx, on(d), stored)
 		f.push(100, 0) // after the past was read, before the alarm is known
 		return effect, err
 	}))
 	f.push(1000, 0) // the alarm is known
-	if b := f.alarms["a"].buckets[epoch.Add(10*time.Second)]; b == nil || b.Sum != 1111 {
+	if b := f.alarms["a"].buckets[0][epoch.Add(10*time.Second)]; b == nil || b.Sum != 1111 {
 		t.Errorf("sum %+v, want 1111", b)
 	}
 }

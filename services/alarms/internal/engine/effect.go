@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/slipway-deploy/slipway/services/alarms/internal/alarm"
+	"github.com/slipway-deploy/slipway/services/alarms/internal/series"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
 )
 
@@ -22,6 +22,7 @@ func Remove(names []string) Effect {
 			e.forget(name)
 			e.hub.Delete(name)
 		}
+		e.arrange()
 	}
 }
 
@@ -29,49 +30,76 @@ func Remove(names []string) Effect {
 func SetState(stored store.Alarm) Effect {
 	return func(e *Engine) {
 		if w := e.alarms[stored.Name]; w != nil {
+			now := e.cfg.Now().UTC()
+			was := w.Stored
 			w.Stored = stored
-			w.due = w.next(e.cfg.Now().UTC())
+			w.due = w.next(now)
 			e.hub.Set(stored.Name, w.Alarm)
+			e.changed(w, was, now)
 		}
 	}
 }
 
 // Put reads what an alarm needs, through the transaction that creates or changes it, and takes it up.
-func (e *Engine) Put(ctx context.Context, tx pgx.Tx, d alarm.Definition, stored store.Alarm) (Effect, error) {
-	now := e.cfg.Now().UTC()
-	from := now.Add(-time.Duration(d.Range()+1) * d.Period)
-	past, err := e.cfg.Store.DatapointsRange(ctx, tx, d.MetricID(), from, now.Add(maxAhead))
-	return put(d, stored, past), err
+func (e *Engine) Put(ctx context.Context, tx pgx.Tx, d Definition, stored store.Alarm) (Effect, error) {
+	var past []store.Datapoint
+	if d.Metric != nil {
+		now := e.cfg.Now().UTC()
+		from := now.Add(-time.Duration(d.Metric.Range()+1) * d.Metric.Period)
+		for _, m := range d.Metric.Metrics {
+			if m.Source != series.Pushed {
+				continue
+			}
+			points, err := e.cfg.Store.DatapointsRange(ctx, tx, m.Key(), from, now.Add(maxAhead))
+			if err != nil {
+				return nil, err
+			}
+			past = append(past, points...)
+		}
+	}
+	return put(d, stored, past), nil
 }
 
 // put takes up an alarm with its past. What is saved is in past; what is not is in pending, for no flush is under way.
-func put(d alarm.Definition, stored store.Alarm, past []store.Datapoint) Effect {
+func put(d Definition, stored store.Alarm, past []store.Datapoint) Effect {
 	return func(e *Engine) {
 		e.forget(d.Name)
-		w := &watched{Alarm: Alarm{Definition: d, Stored: stored}, metric: d.MetricID(), buckets: map[time.Time]*alarm.Bucket{}}
+		w := newWatched(d, stored)
 		for _, p := range past {
-			w.add(p.Time, p.Bucket)
+			w.add(p)
 		}
-		for key, p := range e.pending.points {
-			if key.metric == w.metric {
-				w.add(p.Time, p.Bucket)
-			}
+		for _, p := range e.pending.points {
+			w.add(*p)
 		}
 		e.alarms[d.Name] = w
-		if e.byMetric[w.metric] == nil {
-			e.byMetric[w.metric] = map[string]*watched{}
+		for i, key := range w.keys {
+			if d.Metric.Metrics[i].Source != series.Pushed {
+				continue
+			}
+			if e.byMetric[key] == nil {
+				e.byMetric[key] = map[string]*watched{}
+			}
+			e.byMetric[key][d.Name] = w
 		}
-		e.byMetric[w.metric][d.Name] = w
+		e.arrange()
+		e.renew(d.Name)
 		e.hub.Set(d.Name, w.Alarm)
 	}
 }
 
 func (e *Engine) forget(name string) {
-	if old := e.alarms[name]; old != nil {
-		delete(e.byMetric[old.metric], name)
-		if len(e.byMetric[old.metric]) == 0 {
-			delete(e.byMetric, old.metric)
-		}
-		delete(e.alarms, name)
+	old := e.alarms[name]
+	if old == nil {
+		return
 	}
+	for _, key := range old.keys {
+		delete(e.byMetric[key], name)
+		if len(e.byMetric[key]) == 0 {
+			delete(e.byMetric, key)
+		}
+	}
+	if old.state != nil && old.state.cancel != nil {
+		old.state.cancel()
+	}
+	delete(e.alarms, name)
 }

@@ -1,5 +1,6 @@
-// Package engine evaluates alarms: at the end of each period, and at once when data arrive that may change a state, for a
-// rollback waits for it. Package alarm decides; the store keeps; the hub publishes. When Postgres is away, evaluating and
+// Package engine evaluates alarms: as often as CloudWatch does, and at once when data arrive that may change a state, for a
+// rollback waits for it; composite alarms when another alarm changes. Data that nobody pushes it fetches from their sources, beside
+// evaluating. Packages alarm, series and composite decide; the store keeps; the hub publishes. When Postgres is away, evaluating and
 // publishing go on in memory and saves are made up for later, in order.
 //
 // Whatever changes an alarm in the store besides an evaluation goes through Change, one at a time and not while saves are made
@@ -15,8 +16,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/slipway-deploy/slipway/drivers/metrics"
 	"github.com/slipway-deploy/slipway/platform/watch"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/alarm"
+	"github.com/slipway-deploy/slipway/services/alarms/internal/composite"
+	"github.com/slipway-deploy/slipway/services/alarms/internal/series"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
 )
 
@@ -34,19 +38,43 @@ type Store interface {
 // Config is what an engine works with.
 type Config struct {
 	Store     Store
-	Decode    func(definition []byte) (alarm.Definition, error) // reads store.Alarm.Definition
-	Retention time.Duration                                     // of datapoints; those in an alarm's range are kept longer
+	Decode    func(store.Alarm) (Definition, error) // reads store.Alarm.Definition
+	Sources   map[series.Source]metrics.Source      // those that are set up
+	ARN       func(alarm string) string             // of an alarm, for reasons; nil gives the name
+	Retention time.Duration                         // of datapoints; those in an alarm's range are kept longer
 	Now       func() time.Time
 	Log       *slog.Logger
 	Metrics   Metrics
 }
 
+// Definition is what an alarm is: a metric alarm or a composite one.
+type Definition struct {
+	Name      string
+	Metric    *series.Definition
+	Composite *composite.Definition
+}
+
 // Alarm is an alarm as it is now.
 type Alarm struct {
-	Definition     alarm.Definition
+	Definition     Definition
 	Stored         store.Alarm
 	EvaluationTime time.Time // zero before the first evaluation
+	Trouble        Trouble
+	Suppression    composite.Suppression
 }
+
+// Trouble is why an alarm's state may not be what it would be.
+type Trouble struct {
+	State  string // CloudWatch's EvaluationState, or empty
+	Reason string
+}
+
+// The evaluation states.
+const (
+	EvaluationError   = "EVALUATION_ERROR"
+	EvaluationFailure = "EVALUATION_FAILURE"
+	InWarmUp          = "IN_WARM_UP"
+)
 
 // Engine holds every alarm.
 type Engine struct {
@@ -57,21 +85,27 @@ type Engine struct {
 	mu       sync.Mutex
 	alarms   map[string]*watched
 	byMetric map[alarm.Metric]map[string]*watched
-	held     map[string]bool // alarms that a change is about: not evaluated meanwhile
-	stale    map[string]bool // alarms of changes that may or may not have been committed: to be read again
+	parents  map[string]map[string]*watched // composite alarms by the names of their children
+	order    []*watched                     // composite alarms, children before parents
+	held     map[string]bool                // alarms that a change is about: not evaluated meanwhile
+	stale    map[string]bool                // alarms of changes that may or may not have been committed: to be read again
 	pending  pending
 
-	wake chan struct{}
-	stop context.CancelFunc
-	done sync.WaitGroup
+	wake, fetch chan struct{} // to evaluate; to fetch
+	polls       chan struct{} // a token for each source that is asked
+	stop        context.CancelFunc
+	done        sync.WaitGroup
 }
 
 // New returns an engine that evaluates nothing yet.
 func New(cfg Config) *Engine {
+	if cfg.ARN == nil {
+		cfg.ARN = func(name string) string { return name }
+	}
 	return &Engine{
 		cfg: cfg, hub: watch.NewHub[string, Alarm](), changing: make(chan struct{}, 1), alarms: map[string]*watched{},
-		byMetric: map[alarm.Metric]map[string]*watched{}, held: map[string]bool{}, stale: map[string]bool{},
-		pending: newPending(), wake: make(chan struct{}, 1),
+		byMetric: map[alarm.Metric]map[string]*watched{}, parents: map[string]map[string]*watched{}, held: map[string]bool{}, stale: map[string]bool{},
+		pending: newPending(), wake: make(chan struct{}, 1), fetch: make(chan struct{}, 1), polls: make(chan struct{}, maxPolls),
 	}
 }
 
@@ -94,7 +128,7 @@ func (e *Engine) Load(ctx context.Context) error {
 // Start begins to evaluate.
 func (e *Engine) Start(ctx context.Context) {
 	ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
-	for _, loop := range []func(context.Context){e.evaluateLoop, e.flushLoop, e.pruneLoop} {
+	for _, loop := range []func(context.Context){e.evaluateLoop, e.fetchLoop, e.flushLoop, e.pruneLoop} {
 		e.done.Go(func() { loop(ctx) })
 	}
 }
@@ -145,16 +179,22 @@ func (e *Engine) Alarms() []Alarm {
 	return list
 }
 
+// Has reports whether a source is set up.
+func (e *Engine) Has(s series.Source) bool { return e.cfg.Sources[s] != nil }
+
 // Push takes samples of metrics: to be saved, and for the alarms that watch them, which are evaluated at once.
 func (e *Engine) Push(points []store.Datapoint) {
+	now := e.cfg.Now().UTC()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	kick := false
 	for _, p := range points {
 		e.pending.add(p)
 		for _, w := range e.byMetric[p.Metric] {
-			w.add(p.Time, p.Bucket)
-			w.due, kick = time.Time{}, true
+			w.add(p)
+			if w.matters(p.Time, now) {
+				w.due, kick = time.Time{}, true
+			}
 		}
 	}
 	if kick {
@@ -163,8 +203,10 @@ func (e *Engine) Push(points []store.Datapoint) {
 }
 
 func (e *Engine) kick() {
-	select {
-	case e.wake <- struct{}{}:
-	default:
+	for _, c := range []chan struct{}{e.wake, e.fetch} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 }

@@ -10,10 +10,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/slipway-deploy/slipway/drivers/metrics"
 	"github.com/slipway-deploy/slipway/migrations/alarms"
 	"github.com/slipway-deploy/slipway/platform/postgres/postgrestest"
 	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/alarm"
+	"github.com/slipway-deploy/slipway/services/alarms/internal/composite"
+	"github.com/slipway-deploy/slipway/services/alarms/internal/series"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
 )
 
@@ -77,13 +80,16 @@ type fixture struct {
 	t     *testing.T
 	store *flaky
 	clock time.Time
+
+	sources    map[series.Source]metrics.Source
+	composites map[string]composite.Definition
 }
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: &flaky{Store: store.New(postgrestest.New(t, "alarms", alarms.FS))}, clock: epoch}
+	f := &fixture{t: t, store: &flaky{Store: store.New(postgrestest.New(t, "alarms", alarms.FS))}, clock: epoch, composites: map[string]composite.Definition{}}
 	f.Engine = f.restarted()
 	return f
 }
@@ -91,7 +97,7 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) restarted() *Engine {
 	return New(Config{
 		Store: f.store, Retention: time.Hour, Now: func() time.Time { return f.clock }, Log: slog.New(slog.DiscardHandler),
-		Decode: func(definition []byte) (alarm.Definition, error) { return errorsOf(string(definition)), nil },
+		Decode: func(a store.Alarm) (Definition, error) { return f.decode(a), nil }, Sources: f.sources,
 	})
 }
 
@@ -107,11 +113,32 @@ func errorsOf(name string) alarm.Definition {
 	return d
 }
 
-func (f *fixture) put(d alarm.Definition) {
+// on is an alarm on pushed samples of one metric.
+func on(d alarm.Definition) Definition {
+	return Definition{Name: d.Name, Metric: &series.Definition{Definition: d, Metrics: []series.Metric{
+		{Namespace: d.Namespace, Name: d.Metric, Statistic: d.Statistic, Source: series.Pushed},
+	}}}
+}
+
+func (f *fixture) decode(a store.Alarm) Definition {
+	if c, ok := f.composites[a.Name]; ok {
+		return Definition{Name: a.Name, Composite: &c}
+	}
+	return on(errorsOf(string(a.Definition)))
+}
+
+func (f *fixture) put(d alarm.Definition) { f.putAny(on(d)) }
+
+func (f *fixture) putAny(d Definition) {
 	f.t.Helper()
+	kind := store.Metric
+	if d.Composite != nil {
+		kind = store.Composite
+		f.composites[d.Name] = *d.Composite
+	}
 	err := f.Change(f.t.Context(), []string{d.Name}, func(tx pgx.Tx) (Effect, error) {
 		stored, _, err := f.store.AlarmPut(f.t.Context(), tx, store.Alarm{
-			Name: d.Name, Definition: []byte(d.Name), State: "INSUFFICIENT_DATA", StateTime: f.clock, ConfigurationTime: f.clock,
+			Name: d.Name, Kind: kind, Definition: []byte(d.Name), State: "INSUFFICIENT_DATA", StateTime: f.clock, ConfigurationTime: f.clock,
 		})
 		if err != nil {
 			return nil, err

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/slipway-deploy/slipway/services/alarms/internal/alarm"
@@ -25,19 +24,24 @@ func (e *Engine) evaluateLoop(ctx context.Context) {
 	}
 }
 
-// evaluateDue evaluates every alarm that is due and returns when the next one is. A held alarm waits for its release.
+// evaluateDue evaluates every alarm that is due, composite ones after those they refer to, and returns when the next one is. A held
+// alarm waits for its release.
 func (e *Engine) evaluateDue(ctx context.Context, now time.Time) time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	next := now.Add(maxEvaluations)
 	for name, w := range e.alarms {
-		if e.held[name] {
-			continue
-		}
-		if !w.due.After(now) {
+		if w.Definition.Metric != nil && !e.held[name] && !w.due.After(now) {
 			e.evaluate(ctx, w, now)
 		}
-		if w.due.Before(next) {
+	}
+	for _, w := range e.order {
+		if !e.held[w.Definition.Name] && !w.due.After(now) {
+			e.evaluateComposite(ctx, w, now)
+		}
+	}
+	next := now.Add(maxEvaluations)
+	for name, w := range e.alarms {
+		if !e.held[name] && w.due.Before(next) {
 			next = w.due
 		}
 	}
@@ -45,20 +49,64 @@ func (e *Engine) evaluateDue(ctx context.Context, now time.Time) time.Time {
 }
 
 func (e *Engine) evaluate(ctx context.Context, w *watched, now time.Time) {
-	w.due = w.next(now)
-	w.EvaluationTime = now
-	was := alarm.State(w.Stored.State)
-	verdict := alarm.Evaluate(w.Definition, was, w.points(now))
-	e.cfg.Metrics.evaluated(ctx)
-	if verdict.State == was {
+	d := w.Definition.Metric
+	if w.due = w.next(now); w.state != nil {
+		w.due = now.Add(maxEvaluations) // or when the next answer of its source comes
+		if !w.state.fresh {
+			return
+		}
+	}
+	if warm := w.Stored.ConfigurationTime.Add(d.WarmUp); now.Before(warm) {
+		w.due = warm
+		e.trouble(w, Trouble{InWarmUp, "The alarm is in its warm-up until " + warm.UTC().Format(time.RFC3339) + "."})
 		return
 	}
-	w.Stored.State, w.Stored.Reason, w.Stored.ReasonData, w.Stored.StateTime = string(verdict.State), verdict.Reason, verdict.Data, now
-	e.pending.states = append(e.pending.states, &stateChange{w.Stored, store.HistoryItem{
-		Alarm: w.Definition.Name, Time: now, Type: store.StateUpdate, Data: verdict.Data,
-		Summary: fmt.Sprintf("Alarm updated from %s to %s", was, verdict.State),
-	}})
+	points, err := w.points(now)
+	if err != nil { // metric math was checked: it does not fail
+		e.trouble(w, Trouble{EvaluationFailure, "The alarm cannot be evaluated: " + err.Error() + "."})
+		return
+	}
+	if w.state != nil {
+		w.state.fresh = false
+	}
+	w.EvaluationTime = now
+	e.trouble(w, Trouble{})
+	e.cfg.Metrics.evaluated(ctx)
+	verdict := alarm.Evaluate(d.Definition, alarm.State(w.Stored.State), points, now)
+	e.enter(ctx, w, verdict, now)
+}
+
+// enter takes a verdict: a new state is published and waits to be saved.
+func (e *Engine) enter(ctx context.Context, w *watched, v alarm.Verdict, now time.Time) {
+	was := w.Stored
+	if string(v.State) == was.State {
+		return
+	}
+	w.Stored.State, w.Stored.Reason, w.Stored.ReasonData, w.Stored.StateTime = string(v.State), v.Reason, v.Data, now
+	e.pending.states = append(e.pending.states, &stateChange{w.Stored, StateUpdate(was, w.Stored)})
 	e.hub.Set(w.Definition.Name, w.Alarm)
-	e.cfg.Metrics.changed(ctx, verdict.State)
-	e.cfg.Log.Info("alarm", "alarm", w.Definition.Name, "state", verdict.State, "reason", verdict.Reason)
+	e.changed(w, was, now)
+	e.cfg.Metrics.changed(ctx, v.State)
+	e.cfg.Log.Info("alarm", "alarm", w.Definition.Name, "state", v.State, "reason", v.Reason)
+}
+
+// trouble publishes that evaluating goes wrong, or right again.
+func (e *Engine) trouble(w *watched, t Trouble) {
+	if w.Trouble == t {
+		return
+	}
+	if w.Trouble.State != t.State && t.State != InWarmUp {
+		e.cfg.Log.Info("evaluation of an alarm", "alarm", w.Definition.Name, "evaluation_state", t.State, "reason", t.Reason)
+	}
+	w.Trouble = t
+	e.hub.Set(w.Definition.Name, w.Alarm)
+	e.renew(w.Definition.Name)
+}
+
+// StateUpdate is the history item of a change of state.
+func StateUpdate(was, is store.Alarm) store.HistoryItem {
+	return store.HistoryItem{
+		Alarm: is.Name, Time: is.StateTime, Type: store.StateUpdate, Summary: "Alarm updated from " + was.State + " to " + is.State,
+		Data: historyData(was, is),
+	}
 }

@@ -14,6 +14,7 @@ import (
 type Metrics struct {
 	evaluations metric.Int64Counter
 	changes     metric.Int64Counter
+	failures    metric.Int64Counter
 }
 
 // NewMetrics makes the instruments.
@@ -26,7 +27,11 @@ func NewMetrics(meter metric.Meter) (Metrics, error) {
 	if err != nil {
 		return Metrics{}, fmt.Errorf("make the instruments of evaluations: %w", err)
 	}
-	return Metrics{evaluations: evaluations, changes: changes}, nil
+	failures, err := meter.Int64Counter("slipway.alarms.source.failures", metric.WithDescription("Questions to sources of metrics that got no answer."))
+	if err != nil {
+		return Metrics{}, fmt.Errorf("make the instruments of evaluations: %w", err)
+	}
+	return Metrics{evaluations: evaluations, changes: changes, failures: failures}, nil
 }
 
 func (m Metrics) evaluated(ctx context.Context) {
@@ -38,5 +43,11 @@ func (m Metrics) evaluated(ctx context.Context) {
 func (m Metrics) changed(ctx context.Context, state alarm.State) {
 	if m.changes != nil {
 		m.changes.Add(ctx, 1, metric.WithAttributes(attribute.String("state", string(state))))
+	}
+}
+
+func (m Metrics) unread(ctx context.Context) {
+	if m.failures != nil {
+		m.failures.Add(ctx, 1)
 	}
 }

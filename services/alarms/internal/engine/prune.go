@@ -38,7 +38,9 @@ func (e *Engine) kept() time.Duration {
 	defer e.mu.Unlock()
 	kept := e.cfg.Retention
 	for _, w := range e.alarms {
-		kept = max(kept, time.Duration(w.Definition.Range()+1)*w.Definition.Period)
+		if d := w.Definition.Metric; d != nil {
+			kept = max(kept, time.Duration(d.Range()+1)*d.Period)
+		}
 	}
 	return kept
 }

@@ -4,67 +4,97 @@ import (
 	"time"
 
 	"github.com/slipway-deploy/slipway/services/alarms/internal/alarm"
+	"github.com/slipway-deploy/slipway/services/alarms/internal/series"
+	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
 )
 
 const maxEvaluations = time.Minute // an alarm is looked at this often at the least
 
-// watched is an alarm in memory with the buckets of its evaluation range; Engine.mu guards it.
+// watched is an alarm in memory; Engine.mu guards it.
 type watched struct {
 	Alarm
-	metric  alarm.Metric
-	buckets map[time.Time]*alarm.Bucket // by period
+	keys    []alarm.Metric   // of a metric alarm, by metric
+	buckets []series.Buckets // likewise: the pushed samples of the evaluation range
+	state   *fetching        // nil if all data are pushed
 	due     time.Time
 }
 
-func (w *watched) add(at time.Time, b alarm.Bucket) {
-	if _, ok := w.Definition.Percentile(); !ok {
-		b.Values = nil // percentiles alone need them; a busy metric has many
+func newWatched(d Definition, stored store.Alarm) *watched {
+	w := &watched{Alarm: Alarm{Definition: d, Stored: stored}}
+	if d.Metric == nil {
+		return w
 	}
-	period := alarm.Align(at, w.Definition.Period)
-	if w.buckets[period] == nil {
-		w.buckets[period] = &alarm.Bucket{}
+	for _, m := range d.Metric.Metrics {
+		w.keys = append(w.keys, m.Key())
+		w.buckets = append(w.buckets, series.Buckets{})
 	}
-	w.buckets[period].Merge(b)
+	if d.Metric.Fetched() {
+		w.state = &fetching{}
+	}
+	return w
 }
 
-// next is the end of the present period, when its statistic is whole; at least once a minute.
-func (w *watched) next(now time.Time) time.Time {
-	end := alarm.Align(now, w.Definition.Period).Add(w.Definition.Period)
-	if limit := now.Add(maxEvaluations); end.After(limit) {
-		return limit
+// add takes samples of one of the alarm's metrics.
+func (w *watched) add(p store.Datapoint) {
+	d := w.Definition.Metric
+	for i, key := range w.keys {
+		if key == p.Metric && d.Metrics[i].Source == series.Pushed {
+			w.buckets[i].Add(p.Time, d.Step(), d.Metrics[i].Statistic, p.Bucket)
+		}
 	}
-	return end
+}
+
+// matters reports whether samples of a time may change the state now: those of periods that are over, or of the present one if it may
+// count early. An alarm with a source of its own waits for its answer.
+func (w *watched) matters(at, now time.Time) bool {
+	d := w.Definition.Metric
+	return w.state == nil && (d.Math == nil && d.Early() || at.Before(d.End(now)))
+}
+
+// next is when a metric alarm is evaluated again: at the end of the step, when the newest period is whole.
+func (w *watched) next(now time.Time) time.Time {
+	d := w.Definition.Metric
+	if d == nil {
+		return now.Add(maxEvaluations)
+	}
+	return alarm.Align(now, d.Step()).Add(d.Step())
 }
 
 // points is the evaluation range, oldest first. The present period is left out until it has ended, unless what came in
-// already breaches and nothing more can undo that. Buckets are given up one period after they leave the range, for the range
-// begins a period later while the present period counts.
-func (w *watched) points(now time.Time) []alarm.Point {
-	d := w.Definition
-	last := alarm.Align(now, d.Period)
-	if b := w.buckets[last]; b == nil || !d.Early() || d.Statistic == alarm.Sum && b.Min < 0 || !breaches(d, *b) {
-		last = last.Add(-d.Period)
+// already breaches and nothing more can undo that. Buckets are given up one period after they leave the range, for late data.
+func (w *watched) points(now time.Time) ([]alarm.Point, error) {
+	d := w.Definition.Metric
+	end := d.End(now)
+	if w.state != nil {
+		end = w.state.end
+	} else if w.early(d.NextEnd(now)) {
+		end = d.NextEnd(now)
 	}
-	first := last.Add(-time.Duration(d.Range()-1) * d.Period)
-	for at := range w.buckets {
-		if at.Before(first.Add(-d.Period)) {
-			delete(w.buckets, at)
+	for _, b := range w.buckets {
+		b.Forget(d.Start(end).Add(-d.Period))
+	}
+	return d.Points(end, func(metric int, from time.Time) series.Value {
+		m := d.Metrics[metric]
+		if m.Source == series.Pushed {
+			return series.Of(w.buckets[metric].Between(from, from.Add(d.Period), d.Step()), m.Statistic)
 		}
-	}
-	points := make([]alarm.Point, 0, d.Range())
-	for at := first; !at.After(last); at = at.Add(d.Period) {
-		p := alarm.Point{Time: at, Missing: true}
-		if b := w.buckets[at]; b != nil {
-			if value, ok := b.Statistic(d); ok {
-				p.Value, p.Samples, p.Missing = value, b.Count, false
-			}
+		if v, ok := w.state.values[metric][from.UTC()]; ok {
+			return v
 		}
-		points = append(points, p)
-	}
-	return points
+		return series.Value{Missing: true}
+	})
 }
 
-func breaches(d alarm.Definition, b alarm.Bucket) bool {
-	value, ok := b.Statistic(d)
-	return ok && d.Breaches(value)
+// early reports whether the period that ends at a time, which is not over yet, breaches already and can only breach more.
+func (w *watched) early(end time.Time) bool {
+	d := w.Definition.Metric
+	if d.Math != nil || !d.Early() {
+		return false
+	}
+	b := w.buckets[0].Between(end.Add(-d.Period), end, d.Step())
+	if d.Statistic == alarm.Sum && b.Min < 0 {
+		return false
+	}
+	v := series.Of(b, d.Statistic)
+	return !v.Missing && d.Breaches(v.Value)
 }

@@ -38,24 +38,38 @@ func noNUL(field, value string) error {
 	return n.err()
 }
 
-func check(req *alarmspb.PutMetricAlarmRequest, d alarm.Definition) error {
-	pb := req.GetAlarm()
-	var broken nuls
-	broken.check("request_id", req.GetRequestId())
-	broken.check("alarm.name", pb.GetName())
-	broken.check("alarm.description", pb.GetDescription())
-	broken.check("alarm.namespace", pb.GetNamespace())
-	broken.check("alarm.metric_name", pb.GetMetricName())
-	broken.check("alarm.unit", pb.GetUnit())
-	broken.dimensions("alarm.dimensions", pb.GetDimensions())
-	for _, v := range d.Validate() {
-		broken = append(broken, problem.Violation(v))
+// checkMetric checks a metric alarm: what it says, and that nothing in it is said twice or cannot be kept.
+func checkMetric(pb *alarmspb.MetricAlarm, broken []alarm.Violation) error {
+	var n nuls
+	n.check("alarm.name", pb.GetName())
+	n.check("alarm.description", pb.GetDescription())
+	n.check("alarm.namespace", pb.GetNamespace())
+	n.check("alarm.metric_name", pb.GetMetricName())
+	n.check("alarm.unit", pb.GetUnit())
+	n.dimensions("alarm.dimensions", pb.GetDimensions())
+	for i, q := range pb.GetMetrics() {
+		field := fmt.Sprintf("alarm.metrics[%d].metric_stat.", i)
+		n.check(field+"namespace", q.GetMetricStat().GetNamespace())
+		n.check(field+"metric_name", q.GetMetricStat().GetMetricName())
+		n.check(field+"unit", q.GetMetricStat().GetUnit())
+		n.dimensions(field+"dimensions", q.GetMetricStat().GetDimensions())
 	}
 	if pb.GetStatistic() != alarmspb.MetricAlarm_STATISTIC_UNSPECIFIED && pb.GetExtendedStatistic() != "" {
-		broken = append(broken, problem.Violation{Field: "alarm.extended_statistic", Rule: "must not be set together with statistic"})
+		n = append(n, problem.Violation{Field: "alarm.extended_statistic", Rule: "must not be set together with statistic"})
 	}
-	if len(d.Dimensions) != len(pb.GetDimensions()) {
-		broken = append(broken, problem.Violation{Field: "alarm.dimensions", Rule: "must not name a dimension twice"})
+	if len(dimensionsOf(pb.GetDimensions())) != len(pb.GetDimensions()) {
+		n = append(n, problem.Violation{Field: "alarm.dimensions", Rule: "must not name a dimension twice"})
 	}
-	return broken.err()
+	for _, v := range broken {
+		n = append(n, problem.Violation(v))
+	}
+	return n.err()
+}
+
+func violated(broken []alarm.Violation) error {
+	var n nuls
+	for _, v := range broken {
+		n = append(n, problem.Violation(v))
+	}
+	return n.err()
 }

@@ -3,13 +3,15 @@ package grpcapi
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/alarm"
+	"github.com/slipway-deploy/slipway/services/alarms/internal/composite"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/engine"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
 )
@@ -19,46 +21,57 @@ func userAlarm(pb *alarmspb.MetricAlarm) *alarmspb.MetricAlarm {
 	user := proto.CloneOf(pb)
 	user.State, user.StateReason, user.StateReasonData, user.Etag = 0, "", "", ""
 	user.StateUpdateTime, user.EvaluationTime, user.ConfigurationUpdateTime = nil, nil, nil
+	user.EvaluationState, user.EvaluationStateReason = 0, ""
 	return user
 }
 
-// Decode reads a definition as the store keeps it.
-func Decode(definition []byte) (alarm.Definition, error) {
-	pb := &alarmspb.MetricAlarm{}
-	if err := proto.Unmarshal(definition, pb); err != nil {
-		return alarm.Definition{}, err
-	}
-	return definitionOf(pb), nil
+// userComposite is the part of a composite alarm that users write.
+func userComposite(pb *alarmspb.CompositeAlarm) *alarmspb.CompositeAlarm {
+	user := proto.CloneOf(pb)
+	user.State, user.StateReason, user.StateReasonData, user.Etag = 0, "", "", ""
+	user.StateUpdateTime, user.EvaluationTime, user.ConfigurationUpdateTime = nil, nil, nil
+	user.EvaluationState, user.EvaluationStateReason = 0, ""
+	user.ActionsSuppressedBy, user.ActionsSuppressedReason = 0, ""
+	return user
 }
 
-func definitionOf(pb *alarmspb.MetricAlarm) alarm.Definition {
-	d := alarm.Definition{
-		Name: pb.GetName(), Namespace: pb.GetNamespace(), Metric: pb.GetMetricName(), Dimensions: dimensionsOf(pb.GetDimensions()), Unit: pb.GetUnit(),
-		Statistic: pb.GetExtendedStatistic(), Period: pb.GetPeriod().AsDuration(), EvaluationPeriods: int(pb.GetEvaluationPeriods()),
-		DatapointsToAlarm: int(pb.GetDatapointsToAlarm()), Threshold: pb.GetThreshold(),
-		Comparison:       alarm.Comparison(strings.TrimPrefix(pb.GetComparisonOperator().String(), "COMPARISON_OPERATOR_")),
-		Missing:          alarm.AsMissing,
-		IgnoreLowSamples: pb.GetEvaluateLowSampleCountPercentile() == alarmspb.MetricAlarm_EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE_IGNORE,
+// Decode reads a definition as the store keeps it. One that was accepted by an earlier release is not checked again.
+func Decode(stored store.Alarm) (engine.Definition, error) {
+	if stored.Kind == store.Composite {
+		pb := &alarmspb.CompositeAlarm{}
+		if err := proto.Unmarshal(stored.Definition, pb); err != nil {
+			return engine.Definition{}, err
+		}
+		d, broken := compositeOf(pb)
+		if d.Rule == nil {
+			return engine.Definition{}, violated(broken)
+		}
+		return engine.Definition{Name: stored.Name, Composite: &d}, nil
 	}
-	switch pb.GetStatistic() {
-	case alarmspb.MetricAlarm_STATISTIC_SAMPLE_COUNT:
-		d.Statistic = alarm.SampleCount
-	case alarmspb.MetricAlarm_STATISTIC_AVERAGE:
-		d.Statistic = alarm.Average
-	case alarmspb.MetricAlarm_STATISTIC_SUM:
-		d.Statistic = alarm.Sum
-	case alarmspb.MetricAlarm_STATISTIC_MINIMUM:
-		d.Statistic = alarm.Minimum
-	case alarmspb.MetricAlarm_STATISTIC_MAXIMUM:
-		d.Statistic = alarm.Maximum
+	pb := &alarmspb.MetricAlarm{}
+	if err := proto.Unmarshal(stored.Definition, pb); err != nil {
+		return engine.Definition{}, err
 	}
-	if d.DatapointsToAlarm == 0 {
-		d.DatapointsToAlarm = d.EvaluationPeriods
+	d, broken := definitionOf(pb)
+	if len(d.Metrics) == 0 || len(pb.GetMetrics()) > 0 && d.Math == nil {
+		return engine.Definition{}, violated(broken)
 	}
-	if m := pb.GetTreatMissingData(); m != alarmspb.MetricAlarm_TREAT_MISSING_DATA_UNSPECIFIED {
-		d.Missing = alarm.Missing(strings.TrimPrefix(m.String(), "TREAT_MISSING_DATA_"))
+	return engine.Definition{Name: stored.Name, Metric: &d}, nil
+}
+
+func compositeOf(pb *alarmspb.CompositeAlarm) (composite.Definition, []alarm.Violation) {
+	return composite.New(composite.Settings{
+		Name: pb.GetName(), Rule: pb.GetAlarmRule(), Suppressor: pb.GetActionsSuppressor(),
+		Wait: durationOf(pb.GetActionsSuppressorWaitPeriod()), Extension: durationOf(pb.GetActionsSuppressorExtensionPeriod()),
+	})
+}
+
+func durationOf(pb *durationpb.Duration) *time.Duration {
+	if pb == nil {
+		return nil
 	}
-	return d
+	d := pb.AsDuration()
+	return &d
 }
 
 func dimensionsOf(list []*alarmspb.Dimension) map[string]string {
@@ -77,8 +90,31 @@ func alarmPB(a engine.Alarm) *alarmspb.MetricAlarm {
 	if !a.EvaluationTime.IsZero() {
 		pb.EvaluationTime = timestamppb.New(a.EvaluationTime)
 	}
+	pb.EvaluationState, pb.EvaluationStateReason = evaluationPB(a.Trouble.State), a.Trouble.Reason
 	pb.Etag = etag(a.Stored.Definition)
 	return pb
+}
+
+func compositePB(a engine.Alarm) *alarmspb.CompositeAlarm {
+	pb := &alarmspb.CompositeAlarm{}
+	_ = proto.Unmarshal(a.Stored.Definition, pb) // what was marshalled here
+	pb.State, pb.StateReason, pb.StateReasonData = statePB(a.Stored.State), a.Stored.Reason, a.Stored.ReasonData
+	pb.StateUpdateTime, pb.ConfigurationUpdateTime = timestamppb.New(a.Stored.StateTime), timestamppb.New(a.Stored.ConfigurationTime)
+	if !a.EvaluationTime.IsZero() {
+		pb.EvaluationTime = timestamppb.New(a.EvaluationTime)
+	}
+	pb.EvaluationState, pb.EvaluationStateReason = evaluationPB(a.Trouble.State), a.Trouble.Reason
+	pb.ActionsSuppressedBy, pb.ActionsSuppressedReason = suppressedPB(a.Suppression.By), a.Suppression.Reason
+	pb.Etag = etag(a.Stored.Definition)
+	return pb
+}
+
+func evaluationPB(s string) alarmspb.MetricAlarm_EvaluationState {
+	return alarmspb.MetricAlarm_EvaluationState(alarmspb.MetricAlarm_EvaluationState_value["EVALUATION_STATE_"+s])
+}
+
+func suppressedPB(by composite.By) alarmspb.CompositeAlarm_SuppressedBy {
+	return alarmspb.CompositeAlarm_SuppressedBy(alarmspb.CompositeAlarm_SuppressedBy_value["SUPPRESSED_BY_"+string(by)])
 }
 
 func statePB(s string) alarmspb.MetricAlarm_State {

@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"context"
+	"slices"
 	"sort"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/slipway-deploy/slipway/services/alarms/internal/engine"
 )
 
-// DescribeAlarms returns alarms by name.
+// DescribeAlarms returns alarms of both kinds by name.
 func (s *Server) DescribeAlarms(_ context.Context, req *alarmspb.DescribeAlarmsRequest) (*alarmspb.DescribeAlarmsResponse, error) {
 	if len(req.GetAlarmNames()) > 0 && req.GetAlarmNamePrefix() != "" {
 		return nil, problem.Invalid("alarm_name_prefix", "must not be set together with alarm_names")
@@ -22,27 +23,63 @@ func (s *Server) DescribeAlarms(_ context.Context, req *alarmspb.DescribeAlarmsR
 	if err := page.Decode(req.GetPageToken(), &after); err != nil {
 		return nil, err
 	}
+	list := s.Engine.Alarms()
+	keep, err := chosen(req, list)
+	if err != nil {
+		return nil, err
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Definition.Name < list[j].Definition.Name })
+	size := int(page.Size(req.GetPageSize(), 50, 100))
+	resp := &alarmspb.DescribeAlarmsResponse{}
+	n, last := 0, ""
+	for _, a := range list {
+		if a.Definition.Name <= after || !keep(a) {
+			continue
+		}
+		if n == size {
+			resp.NextPageToken = page.Encode(last)
+			break
+		}
+		n, last = n+1, a.Definition.Name
+		if a.Definition.Composite != nil {
+			resp.CompositeAlarms = append(resp.CompositeAlarms, compositePB(a))
+		} else {
+			resp.Alarms = append(resp.Alarms, alarmPB(a))
+		}
+	}
+	return resp, nil
+}
+
+// chosen tells the alarms that a request asks for.
+func chosen(req *alarmspb.DescribeAlarmsRequest, list []engine.Alarm) (func(engine.Alarm) bool, error) {
 	wanted := map[string]bool{}
 	for _, name := range req.GetAlarmNames() {
 		wanted[name] = true
 	}
-	list := s.Engine.Alarms()
-	sort.Slice(list, func(i, j int) bool { return list[i].Definition.Name < list[j].Definition.Name })
-	size := int(page.Size(req.GetPageSize(), 50, 100))
-	resp := &alarmspb.DescribeAlarmsResponse{}
-	for _, a := range list {
-		name := a.Definition.Name
-		if name <= after || len(wanted) > 0 && !wanted[name] || !strings.HasPrefix(name, req.GetAlarmNamePrefix()) ||
-			req.GetState() != alarmspb.MetricAlarm_STATE_UNSPECIFIED && req.GetState() != statePB(a.Stored.State) {
-			continue
+	var children []string
+	if of := req.GetChildrenOfAlarmName(); of != "" {
+		i := slices.IndexFunc(list, func(a engine.Alarm) bool { return a.Definition.Name == of && a.Definition.Composite != nil })
+		if i < 0 {
+			return nil, problem.Invalid("children_of_alarm_name", "must be the name of a composite alarm: not %q", of)
 		}
-		if len(resp.GetAlarms()) == size {
-			resp.NextPageToken = page.Encode(resp.GetAlarms()[size-1].GetName())
-			break
-		}
-		resp.Alarms = append(resp.Alarms, alarmPB(a))
+		children = list[i].Definition.Composite.Children()
 	}
-	return resp, nil
+	return func(a engine.Alarm) bool {
+		d := a.Definition
+		kind := alarmspb.DescribeAlarmsRequest_ALARM_TYPE_METRIC_ALARM
+		if d.Composite != nil {
+			kind = alarmspb.DescribeAlarmsRequest_ALARM_TYPE_COMPOSITE_ALARM
+		}
+		switch {
+		case len(wanted) > 0 && !wanted[d.Name], !strings.HasPrefix(d.Name, req.GetAlarmNamePrefix()),
+			len(req.GetAlarmTypes()) > 0 && !slices.Contains(req.GetAlarmTypes(), kind),
+			req.GetState() != alarmspb.MetricAlarm_STATE_UNSPECIFIED && req.GetState() != statePB(a.Stored.State),
+			req.GetChildrenOfAlarmName() != "" && !slices.Contains(children, d.Name),
+			req.GetParentsOfAlarmName() != "" && (d.Composite == nil || !slices.Contains(d.Composite.Children(), req.GetParentsOfAlarmName())):
+			return false
+		}
+		return true
+	}, nil
 }
 
 // DescribeAlarmHistory returns what happened to an alarm, newest first.
@@ -85,7 +122,11 @@ func (s *Server) WatchAlarms(req *alarmspb.WatchAlarmsRequest, stream grpc.Serve
 		}
 		resp := &alarmspb.WatchAlarmsResponse{Snapshot: changes.Snapshot, RemovedAlarms: changes.Deleted}
 		for _, a := range changes.Set {
-			resp.Alarms = append(resp.Alarms, alarmPB(a))
+			if a.Definition.Composite != nil {
+				resp.CompositeAlarms = append(resp.CompositeAlarms, compositePB(a))
+			} else {
+				resp.Alarms = append(resp.Alarms, alarmPB(a))
+			}
 		}
 		if err := stream.Send(resp); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,7 +32,15 @@ type Alarm struct {
 	ReasonData        string
 	StateTime         time.Time
 	ConfigurationTime time.Time
+	Kind              string     // Metric or Composite
+	SuppressorLeft    *time.Time // when a composite alarm's suppressor left ALARM last
 }
+
+// The kinds of alarms.
+const (
+	Metric    = "METRIC"
+	Composite = "COMPOSITE"
+)
 
 // The types of history items.
 const (
@@ -47,7 +56,7 @@ type HistoryItem struct {
 	Type, Summary, Data string
 }
 
-const columns = `name, definition, state, state_reason, state_reason_data, state_time, configuration_time`
+const columns = `name, definition, state, state_reason, state_reason_data, state_time, configuration_time, kind, suppressor_left_time`
 
 // AlarmPut creates an alarm or replaces its definition; the state is kept. It returns the alarm as it is now and whether it is new.
 func (s *Store) AlarmPut(ctx context.Context, tx pgx.Tx, a Alarm) (Alarm, bool, error) {
@@ -57,14 +66,17 @@ func (s *Store) AlarmPut(ctx context.Context, tx pgx.Tx, a Alarm) (Alarm, bool, 
 	case created:
 	case err != nil:
 		return a, false, err
+	case old.Kind != a.Kind:
+		return a, false, problem.New(problem.AlreadyExists, "ALREADY_EXISTS", "there is a %s alarm %s; delete it or choose another name",
+			strings.ToLower(old.Kind), a.Name)
 	default:
 		old.Definition, old.ConfigurationTime = a.Definition, a.ConfigurationTime
 		a = old
 	}
 	_, err = tx.Exec(ctx, `
-INSERT INTO alarms (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO alarms (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, configuration_time = excluded.configuration_time`,
-		a.Name, a.Definition, a.State, a.Reason, a.ReasonData, a.StateTime, a.ConfigurationTime)
+		a.Name, a.Definition, a.State, a.Reason, a.ReasonData, a.StateTime, a.ConfigurationTime, a.Kind, a.SuppressorLeft)
 	if err != nil {
 		return a, created, fmt.Errorf("put alarm: %w", postgres.Classify(err))
 	}
@@ -128,8 +140,15 @@ func (s *Store) AlarmsDelete(ctx context.Context, tx pgx.Tx, names []string) err
 	return nil
 }
 
-// StateSave saves a change of state with its history item. An alarm that is gone is left alone.
+// StateSave saves a change of state with its history item; without one (it has no type) only when the suppressor left ALARM. An alarm
+// that is gone is left alone.
 func (s *Store) StateSave(ctx context.Context, tx pgx.Tx, a Alarm, item HistoryItem) error {
+	if item.Type == "" {
+		if _, err := tx.Exec(ctx, `UPDATE alarms SET suppressor_left_time = $2 WHERE name = $1`, a.Name, a.SuppressorLeft); err != nil {
+			return fmt.Errorf("save alarm suppression: %w", postgres.Classify(err))
+		}
+		return nil
+	}
 	tag, err := tx.Exec(ctx, `UPDATE alarms SET state = $2, state_reason = $3, state_reason_data = $4, state_time = $5 WHERE name = $1`,
 		a.Name, a.State, a.Reason, a.ReasonData, a.StateTime)
 	if err != nil {

@@ -41,14 +41,14 @@ func put(t *testing.T, s *Store, a Alarm) (got Alarm, created bool) {
 func TestPutKeepsTheState(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	first := Alarm{Name: "a", Definition: []byte{1}, State: "OK", Reason: "r", ReasonData: "{}", StateTime: epoch, ConfigurationTime: epoch}
+	first := Alarm{Name: "a", Kind: Metric, Definition: []byte{1}, State: "OK", Reason: "r", ReasonData: "{}", StateTime: epoch, ConfigurationTime: epoch}
 	if got, created := put(t, s, first); !created || !reflect.DeepEqual(got, first) {
 		t.Errorf("created %v: %+v", created, got)
 	}
 	later := epoch.Add(time.Hour)
 	want := first
 	want.Definition, want.ConfigurationTime = []byte{2}, later
-	if got, created := put(t, s, Alarm{Name: "a", Definition: []byte{2}, State: "ALARM", StateTime: later, ConfigurationTime: later}); created || !reflect.DeepEqual(got, want) {
+	if got, created := put(t, s, Alarm{Name: "a", Kind: Metric, Definition: []byte{2}, State: "ALARM", StateTime: later, ConfigurationTime: later}); created || !reflect.DeepEqual(got, want) {
 		t.Errorf("created %v: %+v", created, got)
 	}
 	list, err := s.AlarmsAll(t.Context())
@@ -60,7 +60,7 @@ func TestPutKeepsTheState(t *testing.T) {
 func TestDeleteIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	put(t, s, Alarm{Name: "a", Definition: []byte{}, State: "OK", StateTime: epoch, ConfigurationTime: epoch})
+	put(t, s, Alarm{Name: "a", Kind: Metric, Definition: []byte{}, State: "OK", StateTime: epoch, ConfigurationTime: epoch})
 	del := func(names ...string) error {
 		return s.InTx(t.Context(), func(tx pgx.Tx) error { return s.AlarmsDelete(t.Context(), tx, names) })
 	}

@@ -4,8 +4,8 @@
 // 	protoc        (unknown)
 // source: slipway/alarms/v1/alarm.proto
 
-// Package slipway.alarms.v1 is the contract of the alarms service: metric alarms over pushed metrics, in the
-// terms of Amazon CloudWatch.
+// Package slipway.alarms.v1 is the contract of the alarms service: metric alarms over pushed and fetched metrics, and composite
+// alarms over other alarms, in the terms of Amazon CloudWatch.
 
 package alarmsv1
 
@@ -26,6 +26,116 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Type is the kind of a source.
+type MetricSource_Type int32
+
+const (
+	// As TYPE_PUSHED.
+	MetricSource_TYPE_UNSPECIFIED MetricSource_Type = 0
+	// PutMetricData pushes them.
+	MetricSource_TYPE_PUSHED MetricSource_Type = 1
+	// The Prometheus server of the setting -prometheus-url is asked.
+	MetricSource_TYPE_PROMETHEUS MetricSource_Type = 2
+	// Amazon CloudWatch in the region of the setting -cloudwatch-region is asked.
+	MetricSource_TYPE_CLOUDWATCH MetricSource_Type = 3
+)
+
+// Enum value maps for MetricSource_Type.
+var (
+	MetricSource_Type_name = map[int32]string{
+		0: "TYPE_UNSPECIFIED",
+		1: "TYPE_PUSHED",
+		2: "TYPE_PROMETHEUS",
+		3: "TYPE_CLOUDWATCH",
+	}
+	MetricSource_Type_value = map[string]int32{
+		"TYPE_UNSPECIFIED": 0,
+		"TYPE_PUSHED":      1,
+		"TYPE_PROMETHEUS":  2,
+		"TYPE_CLOUDWATCH":  3,
+	}
+)
+
+func (x MetricSource_Type) Enum() *MetricSource_Type {
+	p := new(MetricSource_Type)
+	*p = x
+	return p
+}
+
+func (x MetricSource_Type) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MetricSource_Type) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_alarms_v1_alarm_proto_enumTypes[0].Descriptor()
+}
+
+func (MetricSource_Type) Type() protoreflect.EnumType {
+	return &file_slipway_alarms_v1_alarm_proto_enumTypes[0]
+}
+
+func (x MetricSource_Type) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MetricSource_Type.Descriptor instead.
+func (MetricSource_Type) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{1, 0}
+}
+
+// Type is the kind of a window.
+type EvaluationWindow_Type int32
+
+const (
+	// As TYPE_SLIDING.
+	EvaluationWindow_TYPE_UNSPECIFIED EvaluationWindow_Type = 0
+	// Periods end at each evaluation: a period of 5 minutes that is evaluated each minute slides by a minute.
+	EvaluationWindow_TYPE_SLIDING EvaluationWindow_Type = 1
+	// Periods begin where the clock's do: at 12:00, 12:05 ... The period must be 60 s, 5 minutes, an hour, a day or a week.
+	EvaluationWindow_TYPE_WALL_CLOCK EvaluationWindow_Type = 2
+)
+
+// Enum value maps for EvaluationWindow_Type.
+var (
+	EvaluationWindow_Type_name = map[int32]string{
+		0: "TYPE_UNSPECIFIED",
+		1: "TYPE_SLIDING",
+		2: "TYPE_WALL_CLOCK",
+	}
+	EvaluationWindow_Type_value = map[string]int32{
+		"TYPE_UNSPECIFIED": 0,
+		"TYPE_SLIDING":     1,
+		"TYPE_WALL_CLOCK":  2,
+	}
+)
+
+func (x EvaluationWindow_Type) Enum() *EvaluationWindow_Type {
+	p := new(EvaluationWindow_Type)
+	*p = x
+	return p
+}
+
+func (x EvaluationWindow_Type) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EvaluationWindow_Type) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_alarms_v1_alarm_proto_enumTypes[1].Descriptor()
+}
+
+func (EvaluationWindow_Type) Type() protoreflect.EnumType {
+	return &file_slipway_alarms_v1_alarm_proto_enumTypes[1]
+}
+
+func (x EvaluationWindow_Type) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EvaluationWindow_Type.Descriptor instead.
+func (EvaluationWindow_Type) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{4, 0}
+}
 
 // State is CloudWatch's StateValue.
 type MetricAlarm_State int32
@@ -68,11 +178,11 @@ func (x MetricAlarm_State) String() string {
 }
 
 func (MetricAlarm_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_alarms_v1_alarm_proto_enumTypes[0].Descriptor()
+	return file_slipway_alarms_v1_alarm_proto_enumTypes[2].Descriptor()
 }
 
 func (MetricAlarm_State) Type() protoreflect.EnumType {
-	return &file_slipway_alarms_v1_alarm_proto_enumTypes[0]
+	return &file_slipway_alarms_v1_alarm_proto_enumTypes[2]
 }
 
 func (x MetricAlarm_State) Number() protoreflect.EnumNumber {
@@ -81,7 +191,7 @@ func (x MetricAlarm_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MetricAlarm_State.Descriptor instead.
 func (MetricAlarm_State) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{1, 0}
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // ComparisonOperator compares the statistic with the threshold.
@@ -129,11 +239,11 @@ func (x MetricAlarm_ComparisonOperator) String() string {
 }
 
 func (MetricAlarm_ComparisonOperator) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_alarms_v1_alarm_proto_enumTypes[1].Descriptor()
+	return file_slipway_alarms_v1_alarm_proto_enumTypes[3].Descriptor()
 }
 
 func (MetricAlarm_ComparisonOperator) Type() protoreflect.EnumType {
-	return &file_slipway_alarms_v1_alarm_proto_enumTypes[1]
+	return &file_slipway_alarms_v1_alarm_proto_enumTypes[3]
 }
 
 func (x MetricAlarm_ComparisonOperator) Number() protoreflect.EnumNumber {
@@ -142,7 +252,7 @@ func (x MetricAlarm_ComparisonOperator) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MetricAlarm_ComparisonOperator.Descriptor instead.
 func (MetricAlarm_ComparisonOperator) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{1, 1}
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{5, 1}
 }
 
 // Statistic is how the samples of a period become one value.
@@ -194,11 +304,11 @@ func (x MetricAlarm_Statistic) String() string {
 }
 
 func (MetricAlarm_Statistic) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_alarms_v1_alarm_proto_enumTypes[2].Descriptor()
+	return file_slipway_alarms_v1_alarm_proto_enumTypes[4].Descriptor()
 }
 
 func (MetricAlarm_Statistic) Type() protoreflect.EnumType {
-	return &file_slipway_alarms_v1_alarm_proto_enumTypes[2]
+	return &file_slipway_alarms_v1_alarm_proto_enumTypes[4]
 }
 
 func (x MetricAlarm_Statistic) Number() protoreflect.EnumNumber {
@@ -207,7 +317,7 @@ func (x MetricAlarm_Statistic) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MetricAlarm_Statistic.Descriptor instead.
 func (MetricAlarm_Statistic) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{1, 2}
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{5, 2}
 }
 
 // TreatMissingData says what a period without samples counts as.
@@ -255,11 +365,11 @@ func (x MetricAlarm_TreatMissingData) String() string {
 }
 
 func (MetricAlarm_TreatMissingData) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_alarms_v1_alarm_proto_enumTypes[3].Descriptor()
+	return file_slipway_alarms_v1_alarm_proto_enumTypes[5].Descriptor()
 }
 
 func (MetricAlarm_TreatMissingData) Type() protoreflect.EnumType {
-	return &file_slipway_alarms_v1_alarm_proto_enumTypes[3]
+	return &file_slipway_alarms_v1_alarm_proto_enumTypes[5]
 }
 
 func (x MetricAlarm_TreatMissingData) Number() protoreflect.EnumNumber {
@@ -268,7 +378,7 @@ func (x MetricAlarm_TreatMissingData) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MetricAlarm_TreatMissingData.Descriptor instead.
 func (MetricAlarm_TreatMissingData) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{1, 3}
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{5, 3}
 }
 
 // EvaluateLowSampleCountPercentile says what happens when a percentile has too few samples.
@@ -308,11 +418,11 @@ func (x MetricAlarm_EvaluateLowSampleCountPercentile) String() string {
 }
 
 func (MetricAlarm_EvaluateLowSampleCountPercentile) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_alarms_v1_alarm_proto_enumTypes[4].Descriptor()
+	return file_slipway_alarms_v1_alarm_proto_enumTypes[6].Descriptor()
 }
 
 func (MetricAlarm_EvaluateLowSampleCountPercentile) Type() protoreflect.EnumType {
-	return &file_slipway_alarms_v1_alarm_proto_enumTypes[4]
+	return &file_slipway_alarms_v1_alarm_proto_enumTypes[6]
 }
 
 func (x MetricAlarm_EvaluateLowSampleCountPercentile) Number() protoreflect.EnumNumber {
@@ -321,7 +431,125 @@ func (x MetricAlarm_EvaluateLowSampleCountPercentile) Number() protoreflect.Enum
 
 // Deprecated: Use MetricAlarm_EvaluateLowSampleCountPercentile.Descriptor instead.
 func (MetricAlarm_EvaluateLowSampleCountPercentile) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{1, 4}
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{5, 4}
+}
+
+// EvaluationState says that evaluating is not as it should be.
+type MetricAlarm_EvaluationState int32
+
+const (
+	// All is well.
+	MetricAlarm_EVALUATION_STATE_UNSPECIFIED MetricAlarm_EvaluationState = 0
+	// Some of the data could not be had; the rest was evaluated. Slipway never reports it: a source that answers in part is an error.
+	MetricAlarm_EVALUATION_STATE_PARTIAL_DATA MetricAlarm_EvaluationState = 1
+	// The data cannot be read, or a child of a composite alarm cannot be evaluated: the state is kept, and may not be what it would be.
+	MetricAlarm_EVALUATION_STATE_EVALUATION_ERROR MetricAlarm_EvaluationState = 2
+	// The evaluation itself failed; the state is kept.
+	MetricAlarm_EVALUATION_STATE_EVALUATION_FAILURE MetricAlarm_EvaluationState = 3
+	// The warm-up goes on: the alarm is not evaluated yet.
+	MetricAlarm_EVALUATION_STATE_IN_WARM_UP MetricAlarm_EvaluationState = 4
+)
+
+// Enum value maps for MetricAlarm_EvaluationState.
+var (
+	MetricAlarm_EvaluationState_name = map[int32]string{
+		0: "EVALUATION_STATE_UNSPECIFIED",
+		1: "EVALUATION_STATE_PARTIAL_DATA",
+		2: "EVALUATION_STATE_EVALUATION_ERROR",
+		3: "EVALUATION_STATE_EVALUATION_FAILURE",
+		4: "EVALUATION_STATE_IN_WARM_UP",
+	}
+	MetricAlarm_EvaluationState_value = map[string]int32{
+		"EVALUATION_STATE_UNSPECIFIED":        0,
+		"EVALUATION_STATE_PARTIAL_DATA":       1,
+		"EVALUATION_STATE_EVALUATION_ERROR":   2,
+		"EVALUATION_STATE_EVALUATION_FAILURE": 3,
+		"EVALUATION_STATE_IN_WARM_UP":         4,
+	}
+)
+
+func (x MetricAlarm_EvaluationState) Enum() *MetricAlarm_EvaluationState {
+	p := new(MetricAlarm_EvaluationState)
+	*p = x
+	return p
+}
+
+func (x MetricAlarm_EvaluationState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MetricAlarm_EvaluationState) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_alarms_v1_alarm_proto_enumTypes[7].Descriptor()
+}
+
+func (MetricAlarm_EvaluationState) Type() protoreflect.EnumType {
+	return &file_slipway_alarms_v1_alarm_proto_enumTypes[7]
+}
+
+func (x MetricAlarm_EvaluationState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MetricAlarm_EvaluationState.Descriptor instead.
+func (MetricAlarm_EvaluationState) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{5, 5}
+}
+
+// SuppressedBy is CloudWatch's ActionsSuppressedBy.
+type CompositeAlarm_SuppressedBy int32
+
+const (
+	// Actions are not suppressed.
+	CompositeAlarm_SUPPRESSED_BY_UNSPECIFIED CompositeAlarm_SuppressedBy = 0
+	// The alarm went to ALARM and waits for its suppressor to do so too.
+	CompositeAlarm_SUPPRESSED_BY_WAIT_PERIOD CompositeAlarm_SuppressedBy = 1
+	// The suppressor left ALARM a short while ago.
+	CompositeAlarm_SUPPRESSED_BY_EXTENSION_PERIOD CompositeAlarm_SuppressedBy = 2
+	// The suppressor is in ALARM.
+	CompositeAlarm_SUPPRESSED_BY_ALARM CompositeAlarm_SuppressedBy = 3
+)
+
+// Enum value maps for CompositeAlarm_SuppressedBy.
+var (
+	CompositeAlarm_SuppressedBy_name = map[int32]string{
+		0: "SUPPRESSED_BY_UNSPECIFIED",
+		1: "SUPPRESSED_BY_WAIT_PERIOD",
+		2: "SUPPRESSED_BY_EXTENSION_PERIOD",
+		3: "SUPPRESSED_BY_ALARM",
+	}
+	CompositeAlarm_SuppressedBy_value = map[string]int32{
+		"SUPPRESSED_BY_UNSPECIFIED":      0,
+		"SUPPRESSED_BY_WAIT_PERIOD":      1,
+		"SUPPRESSED_BY_EXTENSION_PERIOD": 2,
+		"SUPPRESSED_BY_ALARM":            3,
+	}
+)
+
+func (x CompositeAlarm_SuppressedBy) Enum() *CompositeAlarm_SuppressedBy {
+	p := new(CompositeAlarm_SuppressedBy)
+	*p = x
+	return p
+}
+
+func (x CompositeAlarm_SuppressedBy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CompositeAlarm_SuppressedBy) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_alarms_v1_alarm_proto_enumTypes[8].Descriptor()
+}
+
+func (CompositeAlarm_SuppressedBy) Type() protoreflect.EnumType {
+	return &file_slipway_alarms_v1_alarm_proto_enumTypes[8]
+}
+
+func (x CompositeAlarm_SuppressedBy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CompositeAlarm_SuppressedBy.Descriptor instead.
+func (CompositeAlarm_SuppressedBy) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // Type is CloudWatch's HistoryItemType.
@@ -361,11 +589,11 @@ func (x AlarmHistoryItem_Type) String() string {
 }
 
 func (AlarmHistoryItem_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_alarms_v1_alarm_proto_enumTypes[5].Descriptor()
+	return file_slipway_alarms_v1_alarm_proto_enumTypes[9].Descriptor()
 }
 
 func (AlarmHistoryItem_Type) Type() protoreflect.EnumType {
-	return &file_slipway_alarms_v1_alarm_proto_enumTypes[5]
+	return &file_slipway_alarms_v1_alarm_proto_enumTypes[9]
 }
 
 func (x AlarmHistoryItem_Type) Number() protoreflect.EnumNumber {
@@ -374,7 +602,7 @@ func (x AlarmHistoryItem_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AlarmHistoryItem_Type.Descriptor instead.
 func (AlarmHistoryItem_Type) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{3, 0}
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // Dimension is a name and value that is part of a metric's identity.
@@ -432,16 +660,312 @@ func (x *Dimension) GetValue() string {
 	return ""
 }
 
-// MetricAlarm watches one statistic of one metric. The fields are those of CloudWatch's PutMetricAlarm.
+// MetricSource says where the data of a metric come from.
+type MetricSource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind. One that the operator has not set up is refused.
+	Type MetricSource_Type `protobuf:"varint,1,opt,name=type,proto3,enum=slipway.alarms.v1.MetricSource_Type" json:"type,omitempty"`
+	// An expression in the source's language that gives one series, e.g. PromQL, in place of metric_name, dimensions and statistic. It
+	// is evaluated at the end of each period. TYPE_PROMETHEUS and TYPE_CLOUDWATCH alone have one.
+	Query         string `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricSource) Reset() {
+	*x = MetricSource{}
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricSource) ProtoMessage() {}
+
+func (x *MetricSource) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricSource.ProtoReflect.Descriptor instead.
+func (*MetricSource) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *MetricSource) GetType() MetricSource_Type {
+	if x != nil {
+		return x.Type
+	}
+	return MetricSource_TYPE_UNSPECIFIED
+}
+
+func (x *MetricSource) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+// MetricStat is a statistic of one metric.
+type MetricStat struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The metric's namespace.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The metric's name; empty with a query of the source.
+	MetricName string `protobuf:"bytes,2,opt,name=metric_name,json=metricName,proto3" json:"metric_name,omitempty"`
+	// The metric's dimensions, at most 30.
+	Dimensions []*Dimension `protobuf:"bytes,3,rep,name=dimensions,proto3" json:"dimensions,omitempty"`
+	// The metric's unit; with a unit, only samples with that unit are seen.
+	Unit string `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	// The statistic in CloudWatch's spelling: SampleCount, Average, Sum, Minimum, Maximum, p99, tm95, TM(2%:98%), IQM, PR(:300) ...
+	// Empty with a query of the source.
+	Stat string `protobuf:"bytes,5,opt,name=stat,proto3" json:"stat,omitempty"`
+	// The period; the same in every metric of an alarm.
+	Period *durationpb.Duration `protobuf:"bytes,6,opt,name=period,proto3" json:"period,omitempty"`
+	// Where the data come from; absent means pushed.
+	Source        *MetricSource `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricStat) Reset() {
+	*x = MetricStat{}
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricStat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricStat) ProtoMessage() {}
+
+func (x *MetricStat) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricStat.ProtoReflect.Descriptor instead.
+func (*MetricStat) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *MetricStat) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *MetricStat) GetMetricName() string {
+	if x != nil {
+		return x.MetricName
+	}
+	return ""
+}
+
+func (x *MetricStat) GetDimensions() []*Dimension {
+	if x != nil {
+		return x.Dimensions
+	}
+	return nil
+}
+
+func (x *MetricStat) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *MetricStat) GetStat() string {
+	if x != nil {
+		return x.Stat
+	}
+	return ""
+}
+
+func (x *MetricStat) GetPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *MetricStat) GetSource() *MetricSource {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+// MetricDataQuery is a metric or an expression over others, as in CloudWatch's PutMetricAlarm.
+type MetricDataQuery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name that expressions use: a small letter, then letters, digits and underscores.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The metric; exclusive with expression.
+	MetricStat *MetricStat `protobuf:"bytes,2,opt,name=metric_stat,json=metricStat,proto3" json:"metric_stat,omitempty"`
+	// Metric math, e.g. "100 * errors / requests"; exclusive with metric_stat. A missing operand counts as 0, and a division by zero
+	// gives no datapoint. docs/alarms.md lists the functions.
+	Expression string `protobuf:"bytes,3,opt,name=expression,proto3" json:"expression,omitempty"`
+	// What it is called for people.
+	Label string `protobuf:"bytes,4,opt,name=label,proto3" json:"label,omitempty"`
+	// True for the one query that the alarm compares with its threshold.
+	ReturnData    bool `protobuf:"varint,5,opt,name=return_data,json=returnData,proto3" json:"return_data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricDataQuery) Reset() {
+	*x = MetricDataQuery{}
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricDataQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricDataQuery) ProtoMessage() {}
+
+func (x *MetricDataQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricDataQuery.ProtoReflect.Descriptor instead.
+func (*MetricDataQuery) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *MetricDataQuery) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *MetricDataQuery) GetMetricStat() *MetricStat {
+	if x != nil {
+		return x.MetricStat
+	}
+	return nil
+}
+
+func (x *MetricDataQuery) GetExpression() string {
+	if x != nil {
+		return x.Expression
+	}
+	return ""
+}
+
+func (x *MetricDataQuery) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *MetricDataQuery) GetReturnData() bool {
+	if x != nil {
+		return x.ReturnData
+	}
+	return false
+}
+
+// EvaluationWindow says which spans of time the periods are.
+type EvaluationWindow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind.
+	Type EvaluationWindow_Type `protobuf:"varint,1,opt,name=type,proto3,enum=slipway.alarms.v1.EvaluationWindow_Type" json:"type,omitempty"`
+	// With TYPE_WALL_CLOCK: how far the clock is ahead of UTC, a multiple of 5 minutes between -14 and 14 hours.
+	UtcOffset     *durationpb.Duration `protobuf:"bytes,2,opt,name=utc_offset,json=utcOffset,proto3" json:"utc_offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvaluationWindow) Reset() {
+	*x = EvaluationWindow{}
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvaluationWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvaluationWindow) ProtoMessage() {}
+
+func (x *EvaluationWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvaluationWindow.ProtoReflect.Descriptor instead.
+func (*EvaluationWindow) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *EvaluationWindow) GetType() EvaluationWindow_Type {
+	if x != nil {
+		return x.Type
+	}
+	return EvaluationWindow_TYPE_UNSPECIFIED
+}
+
+func (x *EvaluationWindow) GetUtcOffset() *durationpb.Duration {
+	if x != nil {
+		return x.UtcOffset
+	}
+	return nil
+}
+
+// MetricAlarm watches one statistic of one metric, or metric math over several. The fields are those of CloudWatch's PutMetricAlarm.
 type MetricAlarm struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name, unique in the installation.
+	// The name, unique in the installation, also among composite alarms.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is for.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	// The metric's namespace, e.g. "AWS/ApplicationELB".
+	// The metric's namespace, e.g. "AWS/ApplicationELB". Missing data of "AWS/DynamoDB" are always ignored, as in CloudWatch. Empty with
+	// metrics or a query of the source.
 	Namespace string `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// The metric's name, e.g. "HTTPCode_Target_5XX_Count".
+	// The metric's name, e.g. "HTTPCode_Target_5XX_Count". Empty with metrics or a query of the source.
 	MetricName string `protobuf:"bytes,4,opt,name=metric_name,json=metricName,proto3" json:"metric_name,omitempty"`
 	// The metric's dimensions, at most 30.
 	Dimensions []*Dimension `protobuf:"bytes,5,rep,name=dimensions,proto3" json:"dimensions,omitempty"`
@@ -449,13 +973,15 @@ type MetricAlarm struct {
 	Unit string `protobuf:"bytes,6,opt,name=unit,proto3" json:"unit,omitempty"`
 	// The statistic; exclusive with extended_statistic.
 	Statistic MetricAlarm_Statistic `protobuf:"varint,7,opt,name=statistic,proto3,enum=slipway.alarms.v1.MetricAlarm_Statistic" json:"statistic,omitempty"`
-	// A percentile such as "p99" or "p99.9"; exclusive with statistic.
+	// Another statistic; exclusive with statistic: a percentile such as p99 or p99.9 (p0 to p100), tm95, tc95, ts95 or wm95 (the
+	// trimmed mean, count, sum and the winsorized mean of the lowest 95 %), IQM (the mean of the middle half), PR(100:300) (how many
+	// percent are above 100 and at most 300; a bound may be left out), TM, TC, TS or WM with bounds such as (2%:98%) or (:300).
 	ExtendedStatistic string `protobuf:"bytes,8,opt,name=extended_statistic,json=extendedStatistic,proto3" json:"extended_statistic,omitempty"`
-	// The period: 10, 20, 30 s or a multiple of 60 s; Slipway also takes 1 s and 5 s.
+	// The period: 10, 20, 30 s or a multiple of 60 s; Slipway also takes 1 s and 5 s. Empty with metrics, which have periods.
 	Period *durationpb.Duration `protobuf:"bytes,9,opt,name=period,proto3" json:"period,omitempty"`
-	// N: how many periods are looked at.
+	// N: how many periods are looked at. N periods must not be longer than a day or, if the period is an hour or more, a week.
 	EvaluationPeriods int32 `protobuf:"varint,10,opt,name=evaluation_periods,json=evaluationPeriods,proto3" json:"evaluation_periods,omitempty"`
-	// M: how many of them must breach; 0 means N.
+	// M: how many of them must breach, 1 to N; 0 means N.
 	DatapointsToAlarm int32 `protobuf:"varint,11,opt,name=datapoints_to_alarm,json=datapointsToAlarm,proto3" json:"datapoints_to_alarm,omitempty"`
 	// The threshold.
 	Threshold float64 `protobuf:"fixed64,12,opt,name=threshold,proto3" json:"threshold,omitempty"`
@@ -478,14 +1004,27 @@ type MetricAlarm struct {
 	// Output only. When the definition was last changed.
 	ConfigurationUpdateTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=configuration_update_time,json=configurationUpdateTime,proto3" json:"configuration_update_time,omitempty"`
 	// Output only. Changes with each change of the definition.
-	Etag          string `protobuf:"bytes,22,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,22,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Metric math: at most 10 metrics and 10 expressions, of which one returns data. In place of namespace, metric_name, dimensions,
+	// unit, statistic, extended_statistic, period and source.
+	Metrics []*MetricDataQuery `protobuf:"bytes,23,rep,name=metrics,proto3" json:"metrics,omitempty"`
+	// Where the metric's data come from; absent means pushed.
+	Source *MetricSource `protobuf:"bytes,24,opt,name=source,proto3" json:"source,omitempty"`
+	// Which spans of time the periods are; absent means sliding.
+	EvaluationWindow *EvaluationWindow `protobuf:"bytes,25,opt,name=evaluation_window,json=evaluationWindow,proto3" json:"evaluation_window,omitempty"`
+	// How long after its definition the alarm is not evaluated, 1 to 2880 whole minutes; absent means not at all.
+	WarmUp *durationpb.Duration `protobuf:"bytes,26,opt,name=warm_up,json=warmUp,proto3" json:"warm_up,omitempty"`
+	// Output only. Set when evaluating is not as it should be: then the state is the last that was found.
+	EvaluationState MetricAlarm_EvaluationState `protobuf:"varint,27,opt,name=evaluation_state,json=evaluationState,proto3,enum=slipway.alarms.v1.MetricAlarm_EvaluationState" json:"evaluation_state,omitempty"`
+	// Output only. A sentence about evaluation_state.
+	EvaluationStateReason string `protobuf:"bytes,28,opt,name=evaluation_state_reason,json=evaluationStateReason,proto3" json:"evaluation_state_reason,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *MetricAlarm) Reset() {
 	*x = MetricAlarm{}
-	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[1]
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +1036,7 @@ func (x *MetricAlarm) String() string {
 func (*MetricAlarm) ProtoMessage() {}
 
 func (x *MetricAlarm) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[1]
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +1049,7 @@ func (x *MetricAlarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricAlarm.ProtoReflect.Descriptor instead.
 func (*MetricAlarm) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{1}
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *MetricAlarm) GetName() string {
@@ -667,6 +1206,240 @@ func (x *MetricAlarm) GetEtag() string {
 	return ""
 }
 
+func (x *MetricAlarm) GetMetrics() []*MetricDataQuery {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+func (x *MetricAlarm) GetSource() *MetricSource {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *MetricAlarm) GetEvaluationWindow() *EvaluationWindow {
+	if x != nil {
+		return x.EvaluationWindow
+	}
+	return nil
+}
+
+func (x *MetricAlarm) GetWarmUp() *durationpb.Duration {
+	if x != nil {
+		return x.WarmUp
+	}
+	return nil
+}
+
+func (x *MetricAlarm) GetEvaluationState() MetricAlarm_EvaluationState {
+	if x != nil {
+		return x.EvaluationState
+	}
+	return MetricAlarm_EVALUATION_STATE_UNSPECIFIED
+}
+
+func (x *MetricAlarm) GetEvaluationStateReason() string {
+	if x != nil {
+		return x.EvaluationStateReason
+	}
+	return ""
+}
+
+// CompositeAlarm watches the states of other alarms. The fields are those of CloudWatch's PutCompositeAlarm.
+type CompositeAlarm struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, unique in the installation, also among metric alarms.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is for.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// When it is in ALARM, e.g. "ALARM(web-5xx) AND NOT ALARM(\"in maintenance\")": ALARM, OK and INSUFFICIENT_DATA of an alarm's name or
+	// ARN, AND, OR, NOT, TRUE, FALSE, parentheses and AT_LEAST(2, ALARM, (a, b, c)) or AT_LEAST(50%, NOT OK, (a, b)). NOT binds before AND,
+	// AND before OR. At most 100 alarms and 500 elements; each alarm must exist and may be in 150 composite alarms.
+	AlarmRule string `protobuf:"bytes,3,opt,name=alarm_rule,json=alarmRule,proto3" json:"alarm_rule,omitempty"`
+	// An alarm that suppresses actions while it is in ALARM.
+	ActionsSuppressor string `protobuf:"bytes,4,opt,name=actions_suppressor,json=actionsSuppressor,proto3" json:"actions_suppressor,omitempty"`
+	// How long the suppressor has to go to ALARM after this alarm did; whole seconds, needed with a suppressor.
+	ActionsSuppressorWaitPeriod *durationpb.Duration `protobuf:"bytes,5,opt,name=actions_suppressor_wait_period,json=actionsSuppressorWaitPeriod,proto3" json:"actions_suppressor_wait_period,omitempty"`
+	// How long actions stay suppressed after the suppressor left ALARM; whole seconds, needed with a suppressor.
+	ActionsSuppressorExtensionPeriod *durationpb.Duration `protobuf:"bytes,6,opt,name=actions_suppressor_extension_period,json=actionsSuppressorExtensionPeriod,proto3" json:"actions_suppressor_extension_period,omitempty"`
+	// Output only. The state: INSUFFICIENT_DATA only until it is first evaluated.
+	State MetricAlarm_State `protobuf:"varint,7,opt,name=state,proto3,enum=slipway.alarms.v1.MetricAlarm_State" json:"state,omitempty"`
+	// Output only. Why: which alarm made it change.
+	StateReason string `protobuf:"bytes,8,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"`
+	// Output only. The same as JSON, in CloudWatch's shape.
+	StateReasonData string `protobuf:"bytes,9,opt,name=state_reason_data,json=stateReasonData,proto3" json:"state_reason_data,omitempty"`
+	// Output only. When the state was entered.
+	StateUpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=state_update_time,json=stateUpdateTime,proto3" json:"state_update_time,omitempty"`
+	// Output only. When the alarm was last evaluated.
+	EvaluationTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=evaluation_time,json=evaluationTime,proto3" json:"evaluation_time,omitempty"`
+	// Output only. When the definition was last changed.
+	ConfigurationUpdateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=configuration_update_time,json=configurationUpdateTime,proto3" json:"configuration_update_time,omitempty"`
+	// Output only. Changes with each change of the definition.
+	Etag string `protobuf:"bytes,13,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Output only. What suppresses actions now. States change all the same.
+	ActionsSuppressedBy CompositeAlarm_SuppressedBy `protobuf:"varint,14,opt,name=actions_suppressed_by,json=actionsSuppressedBy,proto3,enum=slipway.alarms.v1.CompositeAlarm_SuppressedBy" json:"actions_suppressed_by,omitempty"`
+	// Output only. A sentence about actions_suppressed_by.
+	ActionsSuppressedReason string `protobuf:"bytes,15,opt,name=actions_suppressed_reason,json=actionsSuppressedReason,proto3" json:"actions_suppressed_reason,omitempty"`
+	// Output only. EVALUATION_ERROR while a child cannot be evaluated.
+	EvaluationState MetricAlarm_EvaluationState `protobuf:"varint,16,opt,name=evaluation_state,json=evaluationState,proto3,enum=slipway.alarms.v1.MetricAlarm_EvaluationState" json:"evaluation_state,omitempty"`
+	// Output only. A sentence about evaluation_state.
+	EvaluationStateReason string `protobuf:"bytes,17,opt,name=evaluation_state_reason,json=evaluationStateReason,proto3" json:"evaluation_state_reason,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *CompositeAlarm) Reset() {
+	*x = CompositeAlarm{}
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompositeAlarm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompositeAlarm) ProtoMessage() {}
+
+func (x *CompositeAlarm) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompositeAlarm.ProtoReflect.Descriptor instead.
+func (*CompositeAlarm) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CompositeAlarm) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CompositeAlarm) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *CompositeAlarm) GetAlarmRule() string {
+	if x != nil {
+		return x.AlarmRule
+	}
+	return ""
+}
+
+func (x *CompositeAlarm) GetActionsSuppressor() string {
+	if x != nil {
+		return x.ActionsSuppressor
+	}
+	return ""
+}
+
+func (x *CompositeAlarm) GetActionsSuppressorWaitPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.ActionsSuppressorWaitPeriod
+	}
+	return nil
+}
+
+func (x *CompositeAlarm) GetActionsSuppressorExtensionPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.ActionsSuppressorExtensionPeriod
+	}
+	return nil
+}
+
+func (x *CompositeAlarm) GetState() MetricAlarm_State {
+	if x != nil {
+		return x.State
+	}
+	return MetricAlarm_STATE_UNSPECIFIED
+}
+
+func (x *CompositeAlarm) GetStateReason() string {
+	if x != nil {
+		return x.StateReason
+	}
+	return ""
+}
+
+func (x *CompositeAlarm) GetStateReasonData() string {
+	if x != nil {
+		return x.StateReasonData
+	}
+	return ""
+}
+
+func (x *CompositeAlarm) GetStateUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StateUpdateTime
+	}
+	return nil
+}
+
+func (x *CompositeAlarm) GetEvaluationTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EvaluationTime
+	}
+	return nil
+}
+
+func (x *CompositeAlarm) GetConfigurationUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ConfigurationUpdateTime
+	}
+	return nil
+}
+
+func (x *CompositeAlarm) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *CompositeAlarm) GetActionsSuppressedBy() CompositeAlarm_SuppressedBy {
+	if x != nil {
+		return x.ActionsSuppressedBy
+	}
+	return CompositeAlarm_SUPPRESSED_BY_UNSPECIFIED
+}
+
+func (x *CompositeAlarm) GetActionsSuppressedReason() string {
+	if x != nil {
+		return x.ActionsSuppressedReason
+	}
+	return ""
+}
+
+func (x *CompositeAlarm) GetEvaluationState() MetricAlarm_EvaluationState {
+	if x != nil {
+		return x.EvaluationState
+	}
+	return MetricAlarm_EVALUATION_STATE_UNSPECIFIED
+}
+
+func (x *CompositeAlarm) GetEvaluationStateReason() string {
+	if x != nil {
+		return x.EvaluationStateReason
+	}
+	return ""
+}
+
 // MetricDatum is a sample, several samples, or a statistic set of one metric, as in CloudWatch's PutMetricData.
 type MetricDatum struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -692,7 +1465,7 @@ type MetricDatum struct {
 
 func (x *MetricDatum) Reset() {
 	*x = MetricDatum{}
-	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[2]
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +1477,7 @@ func (x *MetricDatum) String() string {
 func (*MetricDatum) ProtoMessage() {}
 
 func (x *MetricDatum) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[2]
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +1490,7 @@ func (x *MetricDatum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricDatum.ProtoReflect.Descriptor instead.
 func (*MetricDatum) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{2}
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *MetricDatum) GetMetricName() string {
@@ -787,7 +1560,7 @@ type AlarmHistoryItem struct {
 	Type AlarmHistoryItem_Type `protobuf:"varint,3,opt,name=type,proto3,enum=slipway.alarms.v1.AlarmHistoryItem_Type" json:"type,omitempty"`
 	// In a sentence, e.g. "Alarm updated from INSUFFICIENT_DATA to ALARM".
 	Summary string `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
-	// The details as JSON.
+	// The details as JSON, in CloudWatch's shape: oldState and newState, or the alarm.
 	Data          string `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -795,7 +1568,7 @@ type AlarmHistoryItem struct {
 
 func (x *AlarmHistoryItem) Reset() {
 	*x = AlarmHistoryItem{}
-	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[3]
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +1580,7 @@ func (x *AlarmHistoryItem) String() string {
 func (*AlarmHistoryItem) ProtoMessage() {}
 
 func (x *AlarmHistoryItem) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[3]
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +1593,7 @@ func (x *AlarmHistoryItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmHistoryItem.ProtoReflect.Descriptor instead.
 func (*AlarmHistoryItem) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{3}
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AlarmHistoryItem) GetAlarmName() string {
@@ -875,7 +1648,7 @@ type MetricDatum_StatisticSet struct {
 
 func (x *MetricDatum_StatisticSet) Reset() {
 	*x = MetricDatum_StatisticSet{}
-	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[4]
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +1660,7 @@ func (x *MetricDatum_StatisticSet) String() string {
 func (*MetricDatum_StatisticSet) ProtoMessage() {}
 
 func (x *MetricDatum_StatisticSet) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[4]
+	mi := &file_slipway_alarms_v1_alarm_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +1673,7 @@ func (x *MetricDatum_StatisticSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricDatum_StatisticSet.ProtoReflect.Descriptor instead.
 func (*MetricDatum_StatisticSet) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{2, 0}
+	return file_slipway_alarms_v1_alarm_proto_rawDescGZIP(), []int{7, 0}
 }
 
 func (x *MetricDatum_StatisticSet) GetSampleCount() float64 {
@@ -940,23 +1713,60 @@ const file_slipway_alarms_v1_alarm_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x04name\x12 \n" +
 	"\x05value\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x05value\"\xf1\x11\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x05value\"\xcb\x01\n" +
+	"\fMetricSource\x12B\n" +
+	"\x04type\x18\x01 \x01(\x0e2$.slipway.alarms.v1.MetricSource.TypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12\x1e\n" +
+	"\x05query\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80PR\x05query\"W\n" +
+	"\x04Type\x12\x14\n" +
+	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vTYPE_PUSHED\x10\x01\x12\x13\n" +
+	"\x0fTYPE_PROMETHEUS\x10\x02\x12\x13\n" +
+	"\x0fTYPE_CLOUDWATCH\x10\x03\"\xd5\x02\n" +
+	"\n" +
+	"MetricStat\x12&\n" +
+	"\tnamespace\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\tnamespace\x12)\n" +
+	"\vmetric_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\n" +
+	"metricName\x12F\n" +
+	"\n" +
+	"dimensions\x18\x03 \x03(\v2\x1c.slipway.alarms.v1.DimensionB\b\xbaH\x05\x92\x01\x02\x10\x1eR\n" +
+	"dimensions\x12\x1b\n" +
+	"\x04unit\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04unit\x12\x1b\n" +
+	"\x04stat\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04stat\x129\n" +
+	"\x06period\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x06\xbaH\x03\xc8\x01\x01R\x06period\x127\n" +
+	"\x06source\x18\a \x01(\v2\x1f.slipway.alarms.v1.MetricSourceR\x06source\"\xd8\x01\n" +
+	"\x0fMetricDataQuery\x12\x1a\n" +
+	"\x02id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x02id\x12>\n" +
+	"\vmetric_stat\x18\x02 \x01(\v2\x1d.slipway.alarms.v1.MetricStatR\n" +
+	"metricStat\x12(\n" +
+	"\n" +
+	"expression\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\n" +
+	"expression\x12\x1e\n" +
+	"\x05label\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x05label\x12\x1f\n" +
+	"\vreturn_data\x18\x05 \x01(\bR\n" +
+	"returnData\"\xd9\x01\n" +
+	"\x10EvaluationWindow\x12F\n" +
+	"\x04type\x18\x01 \x01(\x0e2(.slipway.alarms.v1.EvaluationWindow.TypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x128\n" +
+	"\n" +
+	"utc_offset\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tutcOffset\"C\n" +
+	"\x04Type\x12\x14\n" +
+	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fTYPE_SLIDING\x10\x01\x12\x13\n" +
+	"\x0fTYPE_WALL_CLOCK\x10\x02\"\xc9\x16\n" +
 	"\vMetricAlarm\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x04name\x12*\n" +
-	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12(\n" +
-	"\tnamespace\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\tnamespace\x12+\n" +
-	"\vmetric_name\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\n" +
+	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12&\n" +
+	"\tnamespace\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\tnamespace\x12)\n" +
+	"\vmetric_name\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\n" +
 	"metricName\x12F\n" +
 	"\n" +
 	"dimensions\x18\x05 \x03(\v2\x1c.slipway.alarms.v1.DimensionB\b\xbaH\x05\x92\x01\x02\x10\x1eR\n" +
 	"dimensions\x12\x1b\n" +
 	"\x04unit\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04unit\x12P\n" +
 	"\tstatistic\x18\a \x01(\x0e2(.slipway.alarms.v1.MetricAlarm.StatisticB\b\xbaH\x05\x82\x01\x02\x10\x01R\tstatistic\x126\n" +
-	"\x12extended_statistic\x18\b \x01(\tB\a\xbaH\x04r\x02\x18 R\x11extendedStatistic\x129\n" +
-	"\x06period\x18\t \x01(\v2\x19.google.protobuf.DurationB\x06\xbaH\x03\xc8\x01\x01R\x06period\x126\n" +
+	"\x12extended_statistic\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\x11extendedStatistic\x121\n" +
+	"\x06period\x18\t \x01(\v2\x19.google.protobuf.DurationR\x06period\x126\n" +
 	"\x12evaluation_periods\x18\n" +
 	" \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\x11evaluationPeriods\x127\n" +
 	"\x13datapoints_to_alarm\x18\v \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x11datapointsToAlarm\x12%\n" +
@@ -971,7 +1781,13 @@ const file_slipway_alarms_v1_alarm_proto_rawDesc = "" +
 	"\x11state_update_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\x0fstateUpdateTime\x12C\n" +
 	"\x0fevaluation_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\x0eevaluationTime\x12V\n" +
 	"\x19configuration_update_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x17configurationUpdateTime\x12\x12\n" +
-	"\x04etag\x18\x16 \x01(\tR\x04etag\"Z\n" +
+	"\x04etag\x18\x16 \x01(\tR\x04etag\x12F\n" +
+	"\ametrics\x18\x17 \x03(\v2\".slipway.alarms.v1.MetricDataQueryB\b\xbaH\x05\x92\x01\x02\x10\x14R\ametrics\x127\n" +
+	"\x06source\x18\x18 \x01(\v2\x1f.slipway.alarms.v1.MetricSourceR\x06source\x12P\n" +
+	"\x11evaluation_window\x18\x19 \x01(\v2#.slipway.alarms.v1.EvaluationWindowR\x10evaluationWindow\x122\n" +
+	"\awarm_up\x18\x1a \x01(\v2\x19.google.protobuf.DurationR\x06warmUp\x12Y\n" +
+	"\x10evaluation_state\x18\x1b \x01(\x0e2..slipway.alarms.v1.MetricAlarm.EvaluationStateR\x0fevaluationState\x126\n" +
+	"\x17evaluation_state_reason\x18\x1c \x01(\tR\x15evaluationStateReason\"Z\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bSTATE_OK\x10\x01\x12\x0f\n" +
@@ -999,7 +1815,40 @@ const file_slipway_alarms_v1_alarm_proto_rawDesc = "" +
 	" EvaluateLowSampleCountPercentile\x124\n" +
 	"0EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE_UNSPECIFIED\x10\x00\x121\n" +
 	"-EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE_EVALUATE\x10\x01\x12/\n" +
-	"+EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE_IGNORE\x10\x02\"\xc1\x04\n" +
+	"+EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE_IGNORE\x10\x02\"\xc7\x01\n" +
+	"\x0fEvaluationState\x12 \n" +
+	"\x1cEVALUATION_STATE_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dEVALUATION_STATE_PARTIAL_DATA\x10\x01\x12%\n" +
+	"!EVALUATION_STATE_EVALUATION_ERROR\x10\x02\x12'\n" +
+	"#EVALUATION_STATE_EVALUATION_FAILURE\x10\x03\x12\x1f\n" +
+	"\x1bEVALUATION_STATE_IN_WARM_UP\x10\x04\"\xcd\t\n" +
+	"\x0eCompositeAlarm\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x04name\x12*\n" +
+	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12)\n" +
+	"\n" +
+	"alarm_rule\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80PR\talarmRule\x127\n" +
+	"\x12actions_suppressor\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc0\fR\x11actionsSuppressor\x12^\n" +
+	"\x1eactions_suppressor_wait_period\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x1bactionsSuppressorWaitPeriod\x12h\n" +
+	"#actions_suppressor_extension_period\x18\x06 \x01(\v2\x19.google.protobuf.DurationR actionsSuppressorExtensionPeriod\x12:\n" +
+	"\x05state\x18\a \x01(\x0e2$.slipway.alarms.v1.MetricAlarm.StateR\x05state\x12!\n" +
+	"\fstate_reason\x18\b \x01(\tR\vstateReason\x12*\n" +
+	"\x11state_reason_data\x18\t \x01(\tR\x0fstateReasonData\x12F\n" +
+	"\x11state_update_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x0fstateUpdateTime\x12C\n" +
+	"\x0fevaluation_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x0eevaluationTime\x12V\n" +
+	"\x19configuration_update_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x17configurationUpdateTime\x12\x12\n" +
+	"\x04etag\x18\r \x01(\tR\x04etag\x12b\n" +
+	"\x15actions_suppressed_by\x18\x0e \x01(\x0e2..slipway.alarms.v1.CompositeAlarm.SuppressedByR\x13actionsSuppressedBy\x12:\n" +
+	"\x19actions_suppressed_reason\x18\x0f \x01(\tR\x17actionsSuppressedReason\x12Y\n" +
+	"\x10evaluation_state\x18\x10 \x01(\x0e2..slipway.alarms.v1.MetricAlarm.EvaluationStateR\x0fevaluationState\x126\n" +
+	"\x17evaluation_state_reason\x18\x11 \x01(\tR\x15evaluationStateReason\"\x89\x01\n" +
+	"\fSuppressedBy\x12\x1d\n" +
+	"\x19SUPPRESSED_BY_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19SUPPRESSED_BY_WAIT_PERIOD\x10\x01\x12\"\n" +
+	"\x1eSUPPRESSED_BY_EXTENSION_PERIOD\x10\x02\x12\x17\n" +
+	"\x13SUPPRESSED_BY_ALARM\x10\x03\"\xc1\x04\n" +
 	"\vMetricDatum\x12+\n" +
 	"\vmetric_name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\n" +
@@ -1045,44 +1894,73 @@ func file_slipway_alarms_v1_alarm_proto_rawDescGZIP() []byte {
 	return file_slipway_alarms_v1_alarm_proto_rawDescData
 }
 
-var file_slipway_alarms_v1_alarm_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_slipway_alarms_v1_alarm_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_slipway_alarms_v1_alarm_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_slipway_alarms_v1_alarm_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_slipway_alarms_v1_alarm_proto_goTypes = []any{
-	(MetricAlarm_State)(0),                            // 0: slipway.alarms.v1.MetricAlarm.State
-	(MetricAlarm_ComparisonOperator)(0),               // 1: slipway.alarms.v1.MetricAlarm.ComparisonOperator
-	(MetricAlarm_Statistic)(0),                        // 2: slipway.alarms.v1.MetricAlarm.Statistic
-	(MetricAlarm_TreatMissingData)(0),                 // 3: slipway.alarms.v1.MetricAlarm.TreatMissingData
-	(MetricAlarm_EvaluateLowSampleCountPercentile)(0), // 4: slipway.alarms.v1.MetricAlarm.EvaluateLowSampleCountPercentile
-	(AlarmHistoryItem_Type)(0),                        // 5: slipway.alarms.v1.AlarmHistoryItem.Type
-	(*Dimension)(nil),                                 // 6: slipway.alarms.v1.Dimension
-	(*MetricAlarm)(nil),                               // 7: slipway.alarms.v1.MetricAlarm
-	(*MetricDatum)(nil),                               // 8: slipway.alarms.v1.MetricDatum
-	(*AlarmHistoryItem)(nil),                          // 9: slipway.alarms.v1.AlarmHistoryItem
-	(*MetricDatum_StatisticSet)(nil),                  // 10: slipway.alarms.v1.MetricDatum.StatisticSet
-	(*durationpb.Duration)(nil),                       // 11: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),                     // 12: google.protobuf.Timestamp
+	(MetricSource_Type)(0),                            // 0: slipway.alarms.v1.MetricSource.Type
+	(EvaluationWindow_Type)(0),                        // 1: slipway.alarms.v1.EvaluationWindow.Type
+	(MetricAlarm_State)(0),                            // 2: slipway.alarms.v1.MetricAlarm.State
+	(MetricAlarm_ComparisonOperator)(0),               // 3: slipway.alarms.v1.MetricAlarm.ComparisonOperator
+	(MetricAlarm_Statistic)(0),                        // 4: slipway.alarms.v1.MetricAlarm.Statistic
+	(MetricAlarm_TreatMissingData)(0),                 // 5: slipway.alarms.v1.MetricAlarm.TreatMissingData
+	(MetricAlarm_EvaluateLowSampleCountPercentile)(0), // 6: slipway.alarms.v1.MetricAlarm.EvaluateLowSampleCountPercentile
+	(MetricAlarm_EvaluationState)(0),                  // 7: slipway.alarms.v1.MetricAlarm.EvaluationState
+	(CompositeAlarm_SuppressedBy)(0),                  // 8: slipway.alarms.v1.CompositeAlarm.SuppressedBy
+	(AlarmHistoryItem_Type)(0),                        // 9: slipway.alarms.v1.AlarmHistoryItem.Type
+	(*Dimension)(nil),                                 // 10: slipway.alarms.v1.Dimension
+	(*MetricSource)(nil),                              // 11: slipway.alarms.v1.MetricSource
+	(*MetricStat)(nil),                                // 12: slipway.alarms.v1.MetricStat
+	(*MetricDataQuery)(nil),                           // 13: slipway.alarms.v1.MetricDataQuery
+	(*EvaluationWindow)(nil),                          // 14: slipway.alarms.v1.EvaluationWindow
+	(*MetricAlarm)(nil),                               // 15: slipway.alarms.v1.MetricAlarm
+	(*CompositeAlarm)(nil),                            // 16: slipway.alarms.v1.CompositeAlarm
+	(*MetricDatum)(nil),                               // 17: slipway.alarms.v1.MetricDatum
+	(*AlarmHistoryItem)(nil),                          // 18: slipway.alarms.v1.AlarmHistoryItem
+	(*MetricDatum_StatisticSet)(nil),                  // 19: slipway.alarms.v1.MetricDatum.StatisticSet
+	(*durationpb.Duration)(nil),                       // 20: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),                     // 21: google.protobuf.Timestamp
 }
 var file_slipway_alarms_v1_alarm_proto_depIdxs = []int32{
-	6,  // 0: slipway.alarms.v1.MetricAlarm.dimensions:type_name -> slipway.alarms.v1.Dimension
-	2,  // 1: slipway.alarms.v1.MetricAlarm.statistic:type_name -> slipway.alarms.v1.MetricAlarm.Statistic
-	11, // 2: slipway.alarms.v1.MetricAlarm.period:type_name -> google.protobuf.Duration
-	1,  // 3: slipway.alarms.v1.MetricAlarm.comparison_operator:type_name -> slipway.alarms.v1.MetricAlarm.ComparisonOperator
-	3,  // 4: slipway.alarms.v1.MetricAlarm.treat_missing_data:type_name -> slipway.alarms.v1.MetricAlarm.TreatMissingData
-	4,  // 5: slipway.alarms.v1.MetricAlarm.evaluate_low_sample_count_percentile:type_name -> slipway.alarms.v1.MetricAlarm.EvaluateLowSampleCountPercentile
-	0,  // 6: slipway.alarms.v1.MetricAlarm.state:type_name -> slipway.alarms.v1.MetricAlarm.State
-	12, // 7: slipway.alarms.v1.MetricAlarm.state_update_time:type_name -> google.protobuf.Timestamp
-	12, // 8: slipway.alarms.v1.MetricAlarm.evaluation_time:type_name -> google.protobuf.Timestamp
-	12, // 9: slipway.alarms.v1.MetricAlarm.configuration_update_time:type_name -> google.protobuf.Timestamp
-	6,  // 10: slipway.alarms.v1.MetricDatum.dimensions:type_name -> slipway.alarms.v1.Dimension
-	12, // 11: slipway.alarms.v1.MetricDatum.timestamp:type_name -> google.protobuf.Timestamp
-	10, // 12: slipway.alarms.v1.MetricDatum.statistic_values:type_name -> slipway.alarms.v1.MetricDatum.StatisticSet
-	12, // 13: slipway.alarms.v1.AlarmHistoryItem.time:type_name -> google.protobuf.Timestamp
-	5,  // 14: slipway.alarms.v1.AlarmHistoryItem.type:type_name -> slipway.alarms.v1.AlarmHistoryItem.Type
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	0,  // 0: slipway.alarms.v1.MetricSource.type:type_name -> slipway.alarms.v1.MetricSource.Type
+	10, // 1: slipway.alarms.v1.MetricStat.dimensions:type_name -> slipway.alarms.v1.Dimension
+	20, // 2: slipway.alarms.v1.MetricStat.period:type_name -> google.protobuf.Duration
+	11, // 3: slipway.alarms.v1.MetricStat.source:type_name -> slipway.alarms.v1.MetricSource
+	12, // 4: slipway.alarms.v1.MetricDataQuery.metric_stat:type_name -> slipway.alarms.v1.MetricStat
+	1,  // 5: slipway.alarms.v1.EvaluationWindow.type:type_name -> slipway.alarms.v1.EvaluationWindow.Type
+	20, // 6: slipway.alarms.v1.EvaluationWindow.utc_offset:type_name -> google.protobuf.Duration
+	10, // 7: slipway.alarms.v1.MetricAlarm.dimensions:type_name -> slipway.alarms.v1.Dimension
+	4,  // 8: slipway.alarms.v1.MetricAlarm.statistic:type_name -> slipway.alarms.v1.MetricAlarm.Statistic
+	20, // 9: slipway.alarms.v1.MetricAlarm.period:type_name -> google.protobuf.Duration
+	3,  // 10: slipway.alarms.v1.MetricAlarm.comparison_operator:type_name -> slipway.alarms.v1.MetricAlarm.ComparisonOperator
+	5,  // 11: slipway.alarms.v1.MetricAlarm.treat_missing_data:type_name -> slipway.alarms.v1.MetricAlarm.TreatMissingData
+	6,  // 12: slipway.alarms.v1.MetricAlarm.evaluate_low_sample_count_percentile:type_name -> slipway.alarms.v1.MetricAlarm.EvaluateLowSampleCountPercentile
+	2,  // 13: slipway.alarms.v1.MetricAlarm.state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	21, // 14: slipway.alarms.v1.MetricAlarm.state_update_time:type_name -> google.protobuf.Timestamp
+	21, // 15: slipway.alarms.v1.MetricAlarm.evaluation_time:type_name -> google.protobuf.Timestamp
+	21, // 16: slipway.alarms.v1.MetricAlarm.configuration_update_time:type_name -> google.protobuf.Timestamp
+	13, // 17: slipway.alarms.v1.MetricAlarm.metrics:type_name -> slipway.alarms.v1.MetricDataQuery
+	11, // 18: slipway.alarms.v1.MetricAlarm.source:type_name -> slipway.alarms.v1.MetricSource
+	14, // 19: slipway.alarms.v1.MetricAlarm.evaluation_window:type_name -> slipway.alarms.v1.EvaluationWindow
+	20, // 20: slipway.alarms.v1.MetricAlarm.warm_up:type_name -> google.protobuf.Duration
+	7,  // 21: slipway.alarms.v1.MetricAlarm.evaluation_state:type_name -> slipway.alarms.v1.MetricAlarm.EvaluationState
+	20, // 22: slipway.alarms.v1.CompositeAlarm.actions_suppressor_wait_period:type_name -> google.protobuf.Duration
+	20, // 23: slipway.alarms.v1.CompositeAlarm.actions_suppressor_extension_period:type_name -> google.protobuf.Duration
+	2,  // 24: slipway.alarms.v1.CompositeAlarm.state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	21, // 25: slipway.alarms.v1.CompositeAlarm.state_update_time:type_name -> google.protobuf.Timestamp
+	21, // 26: slipway.alarms.v1.CompositeAlarm.evaluation_time:type_name -> google.protobuf.Timestamp
+	21, // 27: slipway.alarms.v1.CompositeAlarm.configuration_update_time:type_name -> google.protobuf.Timestamp
+	8,  // 28: slipway.alarms.v1.CompositeAlarm.actions_suppressed_by:type_name -> slipway.alarms.v1.CompositeAlarm.SuppressedBy
+	7,  // 29: slipway.alarms.v1.CompositeAlarm.evaluation_state:type_name -> slipway.alarms.v1.MetricAlarm.EvaluationState
+	10, // 30: slipway.alarms.v1.MetricDatum.dimensions:type_name -> slipway.alarms.v1.Dimension
+	21, // 31: slipway.alarms.v1.MetricDatum.timestamp:type_name -> google.protobuf.Timestamp
+	19, // 32: slipway.alarms.v1.MetricDatum.statistic_values:type_name -> slipway.alarms.v1.MetricDatum.StatisticSet
+	21, // 33: slipway.alarms.v1.AlarmHistoryItem.time:type_name -> google.protobuf.Timestamp
+	9,  // 34: slipway.alarms.v1.AlarmHistoryItem.type:type_name -> slipway.alarms.v1.AlarmHistoryItem.Type
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_slipway_alarms_v1_alarm_proto_init() }
@@ -1090,14 +1968,14 @@ func file_slipway_alarms_v1_alarm_proto_init() {
 	if File_slipway_alarms_v1_alarm_proto != nil {
 		return
 	}
-	file_slipway_alarms_v1_alarm_proto_msgTypes[2].OneofWrappers = []any{}
+	file_slipway_alarms_v1_alarm_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_slipway_alarms_v1_alarm_proto_rawDesc), len(file_slipway_alarms_v1_alarm_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   5,
+			NumEnums:      10,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -24,6 +24,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// AlarmType is a kind of alarm.
+type DescribeAlarmsRequest_AlarmType int32
+
+const (
+	// Not set.
+	DescribeAlarmsRequest_ALARM_TYPE_UNSPECIFIED DescribeAlarmsRequest_AlarmType = 0
+	// Metric alarms.
+	DescribeAlarmsRequest_ALARM_TYPE_METRIC_ALARM DescribeAlarmsRequest_AlarmType = 1
+	// Composite alarms.
+	DescribeAlarmsRequest_ALARM_TYPE_COMPOSITE_ALARM DescribeAlarmsRequest_AlarmType = 2
+)
+
+// Enum value maps for DescribeAlarmsRequest_AlarmType.
+var (
+	DescribeAlarmsRequest_AlarmType_name = map[int32]string{
+		0: "ALARM_TYPE_UNSPECIFIED",
+		1: "ALARM_TYPE_METRIC_ALARM",
+		2: "ALARM_TYPE_COMPOSITE_ALARM",
+	}
+	DescribeAlarmsRequest_AlarmType_value = map[string]int32{
+		"ALARM_TYPE_UNSPECIFIED":     0,
+		"ALARM_TYPE_METRIC_ALARM":    1,
+		"ALARM_TYPE_COMPOSITE_ALARM": 2,
+	}
+)
+
+func (x DescribeAlarmsRequest_AlarmType) Enum() *DescribeAlarmsRequest_AlarmType {
+	p := new(DescribeAlarmsRequest_AlarmType)
+	*p = x
+	return p
+}
+
+func (x DescribeAlarmsRequest_AlarmType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DescribeAlarmsRequest_AlarmType) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_alarms_v1_alarm_service_proto_enumTypes[0].Descriptor()
+}
+
+func (DescribeAlarmsRequest_AlarmType) Type() protoreflect.EnumType {
+	return &file_slipway_alarms_v1_alarm_service_proto_enumTypes[0]
+}
+
+func (x DescribeAlarmsRequest_AlarmType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DescribeAlarmsRequest_AlarmType.Descriptor instead.
+func (DescribeAlarmsRequest_AlarmType) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{4, 0}
+}
+
 // PutMetricAlarmRequest is an alarm's definition.
 type PutMetricAlarmRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -125,6 +178,107 @@ func (x *PutMetricAlarmResponse) GetAlarm() *MetricAlarm {
 	return nil
 }
 
+// PutCompositeAlarmRequest is a composite alarm's definition.
+type PutCompositeAlarmRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Same id, same answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The alarm; a set etag must be the current one.
+	CompositeAlarm *CompositeAlarm `protobuf:"bytes,2,opt,name=composite_alarm,json=compositeAlarm,proto3" json:"composite_alarm,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PutCompositeAlarmRequest) Reset() {
+	*x = PutCompositeAlarmRequest{}
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutCompositeAlarmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutCompositeAlarmRequest) ProtoMessage() {}
+
+func (x *PutCompositeAlarmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutCompositeAlarmRequest.ProtoReflect.Descriptor instead.
+func (*PutCompositeAlarmRequest) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PutCompositeAlarmRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *PutCompositeAlarmRequest) GetCompositeAlarm() *CompositeAlarm {
+	if x != nil {
+		return x.CompositeAlarm
+	}
+	return nil
+}
+
+// PutCompositeAlarmResponse is the alarm with its state.
+type PutCompositeAlarmResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alarm.
+	CompositeAlarm *CompositeAlarm `protobuf:"bytes,1,opt,name=composite_alarm,json=compositeAlarm,proto3" json:"composite_alarm,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PutCompositeAlarmResponse) Reset() {
+	*x = PutCompositeAlarmResponse{}
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutCompositeAlarmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutCompositeAlarmResponse) ProtoMessage() {}
+
+func (x *PutCompositeAlarmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutCompositeAlarmResponse.ProtoReflect.Descriptor instead.
+func (*PutCompositeAlarmResponse) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PutCompositeAlarmResponse) GetCompositeAlarm() *CompositeAlarm {
+	if x != nil {
+		return x.CompositeAlarm
+	}
+	return nil
+}
+
 // DescribeAlarmsRequest selects alarms.
 type DescribeAlarmsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -137,14 +291,20 @@ type DescribeAlarmsRequest struct {
 	// How many to return, at most 100. Default 50.
 	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before.
-	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	PageToken string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The kinds; empty for all (CloudWatch: metric alarms alone).
+	AlarmTypes []DescribeAlarmsRequest_AlarmType `protobuf:"varint,6,rep,packed,name=alarm_types,json=alarmTypes,proto3,enum=slipway.alarms.v1.DescribeAlarmsRequest_AlarmType" json:"alarm_types,omitempty"`
+	// Only the alarms that this composite alarm's rule refers to, and its suppressor.
+	ChildrenOfAlarmName string `protobuf:"bytes,7,opt,name=children_of_alarm_name,json=childrenOfAlarmName,proto3" json:"children_of_alarm_name,omitempty"`
+	// Only the composite alarms that refer to this alarm.
+	ParentsOfAlarmName string `protobuf:"bytes,8,opt,name=parents_of_alarm_name,json=parentsOfAlarmName,proto3" json:"parents_of_alarm_name,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *DescribeAlarmsRequest) Reset() {
 	*x = DescribeAlarmsRequest{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[2]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -156,7 +316,7 @@ func (x *DescribeAlarmsRequest) String() string {
 func (*DescribeAlarmsRequest) ProtoMessage() {}
 
 func (x *DescribeAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[2]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -169,7 +329,7 @@ func (x *DescribeAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*DescribeAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{2}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *DescribeAlarmsRequest) GetAlarmNames() []string {
@@ -207,20 +367,43 @@ func (x *DescribeAlarmsRequest) GetPageToken() string {
 	return ""
 }
 
-// DescribeAlarmsResponse is a page of alarms.
+func (x *DescribeAlarmsRequest) GetAlarmTypes() []DescribeAlarmsRequest_AlarmType {
+	if x != nil {
+		return x.AlarmTypes
+	}
+	return nil
+}
+
+func (x *DescribeAlarmsRequest) GetChildrenOfAlarmName() string {
+	if x != nil {
+		return x.ChildrenOfAlarmName
+	}
+	return ""
+}
+
+func (x *DescribeAlarmsRequest) GetParentsOfAlarmName() string {
+	if x != nil {
+		return x.ParentsOfAlarmName
+	}
+	return ""
+}
+
+// DescribeAlarmsResponse is a page of alarms. page_size counts both kinds.
 type DescribeAlarmsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The alarms, by name.
+	// The metric alarms, by name.
 	Alarms []*MetricAlarm `protobuf:"bytes,1,rep,name=alarms,proto3" json:"alarms,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The composite alarms, by name.
+	CompositeAlarms []*CompositeAlarm `protobuf:"bytes,3,rep,name=composite_alarms,json=compositeAlarms,proto3" json:"composite_alarms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *DescribeAlarmsResponse) Reset() {
 	*x = DescribeAlarmsResponse{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[3]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -232,7 +415,7 @@ func (x *DescribeAlarmsResponse) String() string {
 func (*DescribeAlarmsResponse) ProtoMessage() {}
 
 func (x *DescribeAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[3]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -245,7 +428,7 @@ func (x *DescribeAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*DescribeAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{3}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DescribeAlarmsResponse) GetAlarms() []*MetricAlarm {
@@ -262,6 +445,13 @@ func (x *DescribeAlarmsResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *DescribeAlarmsResponse) GetCompositeAlarms() []*CompositeAlarm {
+	if x != nil {
+		return x.CompositeAlarms
+	}
+	return nil
+}
+
 // DeleteAlarmsRequest names the alarms to delete.
 type DeleteAlarmsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -275,7 +465,7 @@ type DeleteAlarmsRequest struct {
 
 func (x *DeleteAlarmsRequest) Reset() {
 	*x = DeleteAlarmsRequest{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[4]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -287,7 +477,7 @@ func (x *DeleteAlarmsRequest) String() string {
 func (*DeleteAlarmsRequest) ProtoMessage() {}
 
 func (x *DeleteAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[4]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -300,7 +490,7 @@ func (x *DeleteAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{4}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DeleteAlarmsRequest) GetRequestId() string {
@@ -326,7 +516,7 @@ type DeleteAlarmsResponse struct {
 
 func (x *DeleteAlarmsResponse) Reset() {
 	*x = DeleteAlarmsResponse{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[5]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +528,7 @@ func (x *DeleteAlarmsResponse) String() string {
 func (*DeleteAlarmsResponse) ProtoMessage() {}
 
 func (x *DeleteAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[5]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +541,7 @@ func (x *DeleteAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{5}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{7}
 }
 
 // SetAlarmStateRequest is a state to set until the next evaluation.
@@ -364,14 +554,16 @@ type SetAlarmStateRequest struct {
 	// The state.
 	State MetricAlarm_State `protobuf:"varint,3,opt,name=state,proto3,enum=slipway.alarms.v1.MetricAlarm_State" json:"state,omitempty"`
 	// Why.
-	StateReason   string `protobuf:"bytes,4,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	StateReason string `protobuf:"bytes,4,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"`
+	// The same as JSON.
+	StateReasonData string `protobuf:"bytes,5,opt,name=state_reason_data,json=stateReasonData,proto3" json:"state_reason_data,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SetAlarmStateRequest) Reset() {
 	*x = SetAlarmStateRequest{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[6]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +575,7 @@ func (x *SetAlarmStateRequest) String() string {
 func (*SetAlarmStateRequest) ProtoMessage() {}
 
 func (x *SetAlarmStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[6]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,7 +588,7 @@ func (x *SetAlarmStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAlarmStateRequest.ProtoReflect.Descriptor instead.
 func (*SetAlarmStateRequest) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{6}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SetAlarmStateRequest) GetRequestId() string {
@@ -427,18 +619,27 @@ func (x *SetAlarmStateRequest) GetStateReason() string {
 	return ""
 }
 
+func (x *SetAlarmStateRequest) GetStateReasonData() string {
+	if x != nil {
+		return x.StateReasonData
+	}
+	return ""
+}
+
 // SetAlarmStateResponse is the alarm after the change.
 type SetAlarmStateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The alarm.
-	Alarm         *MetricAlarm `protobuf:"bytes,1,opt,name=alarm,proto3" json:"alarm,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The alarm, if it is a metric alarm.
+	Alarm *MetricAlarm `protobuf:"bytes,1,opt,name=alarm,proto3" json:"alarm,omitempty"`
+	// The alarm, if it is a composite alarm.
+	CompositeAlarm *CompositeAlarm `protobuf:"bytes,2,opt,name=composite_alarm,json=compositeAlarm,proto3" json:"composite_alarm,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SetAlarmStateResponse) Reset() {
 	*x = SetAlarmStateResponse{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[7]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -450,7 +651,7 @@ func (x *SetAlarmStateResponse) String() string {
 func (*SetAlarmStateResponse) ProtoMessage() {}
 
 func (x *SetAlarmStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[7]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -463,12 +664,19 @@ func (x *SetAlarmStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAlarmStateResponse.ProtoReflect.Descriptor instead.
 func (*SetAlarmStateResponse) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{7}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SetAlarmStateResponse) GetAlarm() *MetricAlarm {
 	if x != nil {
 		return x.Alarm
+	}
+	return nil
+}
+
+func (x *SetAlarmStateResponse) GetCompositeAlarm() *CompositeAlarm {
+	if x != nil {
+		return x.CompositeAlarm
 	}
 	return nil
 }
@@ -488,7 +696,7 @@ type DescribeAlarmHistoryRequest struct {
 
 func (x *DescribeAlarmHistoryRequest) Reset() {
 	*x = DescribeAlarmHistoryRequest{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[8]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +708,7 @@ func (x *DescribeAlarmHistoryRequest) String() string {
 func (*DescribeAlarmHistoryRequest) ProtoMessage() {}
 
 func (x *DescribeAlarmHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[8]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +721,7 @@ func (x *DescribeAlarmHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeAlarmHistoryRequest.ProtoReflect.Descriptor instead.
 func (*DescribeAlarmHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{8}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DescribeAlarmHistoryRequest) GetAlarmName() string {
@@ -550,7 +758,7 @@ type DescribeAlarmHistoryResponse struct {
 
 func (x *DescribeAlarmHistoryResponse) Reset() {
 	*x = DescribeAlarmHistoryResponse{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[9]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -562,7 +770,7 @@ func (x *DescribeAlarmHistoryResponse) String() string {
 func (*DescribeAlarmHistoryResponse) ProtoMessage() {}
 
 func (x *DescribeAlarmHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[9]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -575,7 +783,7 @@ func (x *DescribeAlarmHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeAlarmHistoryResponse.ProtoReflect.Descriptor instead.
 func (*DescribeAlarmHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{9}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DescribeAlarmHistoryResponse) GetItems() []*AlarmHistoryItem {
@@ -603,7 +811,7 @@ type WatchAlarmsRequest struct {
 
 func (x *WatchAlarmsRequest) Reset() {
 	*x = WatchAlarmsRequest{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[10]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -615,7 +823,7 @@ func (x *WatchAlarmsRequest) String() string {
 func (*WatchAlarmsRequest) ProtoMessage() {}
 
 func (x *WatchAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[10]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -628,7 +836,7 @@ func (x *WatchAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*WatchAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{10}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchAlarmsRequest) GetAlarmNames() []string {
@@ -641,19 +849,21 @@ func (x *WatchAlarmsRequest) GetAlarmNames() []string {
 // WatchAlarmsResponse is a snapshot or a change of alarms.
 type WatchAlarmsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True on the first response: alarms holds all there is and replaces what the watcher knew.
+	// True on the first response: alarms and composite_alarms hold all there is and replace what the watcher knew.
 	Snapshot bool `protobuf:"varint,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
-	// The alarms of the snapshot or of the change.
+	// The metric alarms of the snapshot or of the change: of state, definition or evaluation_state.
 	Alarms []*MetricAlarm `protobuf:"bytes,2,rep,name=alarms,proto3" json:"alarms,omitempty"`
-	// Alarms that were deleted.
+	// Alarms of either kind that were deleted.
 	RemovedAlarms []string `protobuf:"bytes,3,rep,name=removed_alarms,json=removedAlarms,proto3" json:"removed_alarms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The composite alarms of the snapshot or of the change: of state, definition, evaluation_state or actions_suppressed_by.
+	CompositeAlarms []*CompositeAlarm `protobuf:"bytes,4,rep,name=composite_alarms,json=compositeAlarms,proto3" json:"composite_alarms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *WatchAlarmsResponse) Reset() {
 	*x = WatchAlarmsResponse{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[11]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -665,7 +875,7 @@ func (x *WatchAlarmsResponse) String() string {
 func (*WatchAlarmsResponse) ProtoMessage() {}
 
 func (x *WatchAlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[11]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -678,7 +888,7 @@ func (x *WatchAlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchAlarmsResponse.ProtoReflect.Descriptor instead.
 func (*WatchAlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{11}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchAlarmsResponse) GetSnapshot() bool {
@@ -702,10 +912,17 @@ func (x *WatchAlarmsResponse) GetRemovedAlarms() []string {
 	return nil
 }
 
-// TestAlarmRequest is a definition and the series that it is evaluated over.
+func (x *WatchAlarmsResponse) GetCompositeAlarms() []*CompositeAlarm {
+	if x != nil {
+		return x.CompositeAlarms
+	}
+	return nil
+}
+
+// TestAlarmRequest is an alarm and the data to evaluate it on.
 type TestAlarmRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The definition. Its name, namespace and metric may be anything.
+	// A metric alarm; exclusive with composite_alarm. Its name, namespace and metric may be anything.
 	Alarm *MetricAlarm `protobuf:"bytes,1,opt,name=alarm,proto3" json:"alarm,omitempty"`
 	// The state before the first evaluation. Default INSUFFICIENT_DATA.
 	InitialState MetricAlarm_State `protobuf:"varint,2,opt,name=initial_state,json=initialState,proto3,enum=slipway.alarms.v1.MetricAlarm_State" json:"initial_state,omitempty"`
@@ -714,14 +931,23 @@ type TestAlarmRequest struct {
 	// Evaluate from the end of this period on, counted from 0; what lies before is seen and not evaluated.
 	EvaluateFrom int32 `protobuf:"varint,4,opt,name=evaluate_from,json=evaluateFrom,proto3" json:"evaluate_from,omitempty"`
 	// When the first period starts. Default 2026-01-01T00:00:00Z.
-	StartTime     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// How much time lies between two entries of the data, and between two evaluations: the alarm's period or a whole part of it. Absent
+	// for the period.
+	Interval *durationpb.Duration `protobuf:"bytes,6,opt,name=interval,proto3" json:"interval,omitempty"`
+	// In place of periods, for metric math: the data of the metrics. One without data is missing throughout.
+	Series []*TestAlarmRequest_Series `protobuf:"bytes,7,rep,name=series,proto3" json:"series,omitempty"`
+	// A composite alarm; exclusive with alarm.
+	CompositeAlarm *CompositeAlarm `protobuf:"bytes,8,opt,name=composite_alarm,json=compositeAlarm,proto3" json:"composite_alarm,omitempty"`
+	// The states of its children and of its suppressor: it is evaluated at each of these times, and when its suppressor's periods end.
+	ChildStates   []*TestAlarmRequest_ChildStates `protobuf:"bytes,9,rep,name=child_states,json=childStates,proto3" json:"child_states,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TestAlarmRequest) Reset() {
 	*x = TestAlarmRequest{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[12]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +959,7 @@ func (x *TestAlarmRequest) String() string {
 func (*TestAlarmRequest) ProtoMessage() {}
 
 func (x *TestAlarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[12]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +972,7 @@ func (x *TestAlarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAlarmRequest.ProtoReflect.Descriptor instead.
 func (*TestAlarmRequest) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{12}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TestAlarmRequest) GetAlarm() *MetricAlarm {
@@ -784,6 +1010,34 @@ func (x *TestAlarmRequest) GetStartTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *TestAlarmRequest) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *TestAlarmRequest) GetSeries() []*TestAlarmRequest_Series {
+	if x != nil {
+		return x.Series
+	}
+	return nil
+}
+
+func (x *TestAlarmRequest) GetCompositeAlarm() *CompositeAlarm {
+	if x != nil {
+		return x.CompositeAlarm
+	}
+	return nil
+}
+
+func (x *TestAlarmRequest) GetChildStates() []*TestAlarmRequest_ChildStates {
+	if x != nil {
+		return x.ChildStates
+	}
+	return nil
+}
+
 // TestAlarmResponse is what the alarm would have said.
 type TestAlarmResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -799,7 +1053,7 @@ type TestAlarmResponse struct {
 
 func (x *TestAlarmResponse) Reset() {
 	*x = TestAlarmResponse{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[13]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -811,7 +1065,7 @@ func (x *TestAlarmResponse) String() string {
 func (*TestAlarmResponse) ProtoMessage() {}
 
 func (x *TestAlarmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[13]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -824,7 +1078,7 @@ func (x *TestAlarmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAlarmResponse.ProtoReflect.Descriptor instead.
 func (*TestAlarmResponse) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{13}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TestAlarmResponse) GetEvaluations() []*TestAlarmResponse_Evaluation {
@@ -863,7 +1117,7 @@ type PutMetricDataRequest struct {
 
 func (x *PutMetricDataRequest) Reset() {
 	*x = PutMetricDataRequest{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[14]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +1129,7 @@ func (x *PutMetricDataRequest) String() string {
 func (*PutMetricDataRequest) ProtoMessage() {}
 
 func (x *PutMetricDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[14]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +1142,7 @@ func (x *PutMetricDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutMetricDataRequest.ProtoReflect.Descriptor instead.
 func (*PutMetricDataRequest) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{14}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PutMetricDataRequest) GetRequestId() string {
@@ -921,7 +1175,7 @@ type PutMetricDataResponse struct {
 
 func (x *PutMetricDataResponse) Reset() {
 	*x = PutMetricDataResponse{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[15]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1187,7 @@ func (x *PutMetricDataResponse) String() string {
 func (*PutMetricDataResponse) ProtoMessage() {}
 
 func (x *PutMetricDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[15]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1200,7 @@ func (x *PutMetricDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutMetricDataResponse.ProtoReflect.Descriptor instead.
 func (*PutMetricDataResponse) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{15}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{17}
 }
 
 // GetMetricStatisticsRequest selects a metric and a range of time.
@@ -970,7 +1224,7 @@ type GetMetricStatisticsRequest struct {
 
 func (x *GetMetricStatisticsRequest) Reset() {
 	*x = GetMetricStatisticsRequest{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[16]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1236,7 @@ func (x *GetMetricStatisticsRequest) String() string {
 func (*GetMetricStatisticsRequest) ProtoMessage() {}
 
 func (x *GetMetricStatisticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[16]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1249,7 @@ func (x *GetMetricStatisticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetricStatisticsRequest.ProtoReflect.Descriptor instead.
 func (*GetMetricStatisticsRequest) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{16}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetMetricStatisticsRequest) GetNamespace() string {
@@ -1051,7 +1305,7 @@ type GetMetricStatisticsResponse struct {
 
 func (x *GetMetricStatisticsResponse) Reset() {
 	*x = GetMetricStatisticsResponse{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[17]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1317,7 @@ func (x *GetMetricStatisticsResponse) String() string {
 func (*GetMetricStatisticsResponse) ProtoMessage() {}
 
 func (x *GetMetricStatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[17]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1330,7 @@ func (x *GetMetricStatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetricStatisticsResponse.ProtoReflect.Descriptor instead.
 func (*GetMetricStatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{17}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetMetricStatisticsResponse) GetDatapoints() []*GetMetricStatisticsResponse_Datapoint {
@@ -1086,22 +1340,24 @@ func (x *GetMetricStatisticsResponse) GetDatapoints() []*GetMetricStatisticsResp
 	return nil
 }
 
-// Period is the samples of one period. Without value and samples it is missing.
+// Period is the data of one period, or of one interval. Without value and samples it is missing.
 type TestAlarmRequest_Period struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The statistic's value.
+	// The statistic's value; with an interval shorter than the period, the value of so many equal samples.
 	Value *float64 `protobuf:"fixed64,1,opt,name=value,proto3,oneof" json:"value,omitempty"`
 	// With value: how many samples it stands for, for percentiles. Default 1.
 	SampleCount float64 `protobuf:"fixed64,2,opt,name=sample_count,json=sampleCount,proto3" json:"sample_count,omitempty"`
 	// Samples of which the statistic is computed; exclusive with value.
-	Samples       []float64 `protobuf:"fixed64,3,rep,packed,name=samples,proto3" json:"samples,omitempty"`
+	Samples []float64 `protobuf:"fixed64,3,rep,packed,name=samples,proto3" json:"samples,omitempty"`
+	// How often each of samples occurred; empty means once each.
+	Counts        []float64 `protobuf:"fixed64,4,rep,packed,name=counts,proto3" json:"counts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TestAlarmRequest_Period) Reset() {
 	*x = TestAlarmRequest_Period{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[18]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1369,7 @@ func (x *TestAlarmRequest_Period) String() string {
 func (*TestAlarmRequest_Period) ProtoMessage() {}
 
 func (x *TestAlarmRequest_Period) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[18]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1382,7 @@ func (x *TestAlarmRequest_Period) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAlarmRequest_Period.ProtoReflect.Descriptor instead.
 func (*TestAlarmRequest_Period) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{12, 0}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *TestAlarmRequest_Period) GetValue() float64 {
@@ -1150,29 +1406,203 @@ func (x *TestAlarmRequest_Period) GetSamples() []float64 {
 	return nil
 }
 
-// Evaluation is the outcome at the end of a period.
+func (x *TestAlarmRequest_Period) GetCounts() []float64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// Series is the data of one metric of an alarm with metric math.
+type TestAlarmRequest_Series struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the metric in the alarm's metrics.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The data, oldest first.
+	Periods       []*TestAlarmRequest_Period `protobuf:"bytes,2,rep,name=periods,proto3" json:"periods,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestAlarmRequest_Series) Reset() {
+	*x = TestAlarmRequest_Series{}
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestAlarmRequest_Series) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestAlarmRequest_Series) ProtoMessage() {}
+
+func (x *TestAlarmRequest_Series) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestAlarmRequest_Series.ProtoReflect.Descriptor instead.
+func (*TestAlarmRequest_Series) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{14, 1}
+}
+
+func (x *TestAlarmRequest_Series) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TestAlarmRequest_Series) GetPeriods() []*TestAlarmRequest_Period {
+	if x != nil {
+		return x.Periods
+	}
+	return nil
+}
+
+// ChildState is the state of an alarm that a composite alarm refers to.
+type TestAlarmRequest_ChildState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alarm's name.
+	AlarmName string `protobuf:"bytes,1,opt,name=alarm_name,json=alarmName,proto3" json:"alarm_name,omitempty"`
+	// Its state.
+	State         MetricAlarm_State `protobuf:"varint,2,opt,name=state,proto3,enum=slipway.alarms.v1.MetricAlarm_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestAlarmRequest_ChildState) Reset() {
+	*x = TestAlarmRequest_ChildState{}
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestAlarmRequest_ChildState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestAlarmRequest_ChildState) ProtoMessage() {}
+
+func (x *TestAlarmRequest_ChildState) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestAlarmRequest_ChildState.ProtoReflect.Descriptor instead.
+func (*TestAlarmRequest_ChildState) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{14, 2}
+}
+
+func (x *TestAlarmRequest_ChildState) GetAlarmName() string {
+	if x != nil {
+		return x.AlarmName
+	}
+	return ""
+}
+
+func (x *TestAlarmRequest_ChildState) GetState() MetricAlarm_State {
+	if x != nil {
+		return x.State
+	}
+	return MetricAlarm_STATE_UNSPECIFIED
+}
+
+// ChildStates is the states of children from a time on.
+type TestAlarmRequest_ChildStates struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When, counted from start_time; it must not go back.
+	After *durationpb.Duration `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
+	// The states that change; before the first, children are INSUFFICIENT_DATA.
+	States        []*TestAlarmRequest_ChildState `protobuf:"bytes,2,rep,name=states,proto3" json:"states,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestAlarmRequest_ChildStates) Reset() {
+	*x = TestAlarmRequest_ChildStates{}
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestAlarmRequest_ChildStates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestAlarmRequest_ChildStates) ProtoMessage() {}
+
+func (x *TestAlarmRequest_ChildStates) ProtoReflect() protoreflect.Message {
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestAlarmRequest_ChildStates.ProtoReflect.Descriptor instead.
+func (*TestAlarmRequest_ChildStates) Descriptor() ([]byte, []int) {
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{14, 3}
+}
+
+func (x *TestAlarmRequest_ChildStates) GetAfter() *durationpb.Duration {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *TestAlarmRequest_ChildStates) GetStates() []*TestAlarmRequest_ChildState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+// Evaluation is the outcome of one evaluation.
 type TestAlarmResponse_Evaluation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The period, counted from 0.
+	// The period at whose end it is, counted from 0; of a composite alarm, the entry of child_states.
 	Period int32 `protobuf:"varint,1,opt,name=period,proto3" json:"period,omitempty"`
-	// When it ends.
+	// When it is.
 	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	// The state.
 	State MetricAlarm_State `protobuf:"varint,3,opt,name=state,proto3,enum=slipway.alarms.v1.MetricAlarm_State" json:"state,omitempty"`
 	// The state is what it was because there was nothing to decide by: IGNORE, too few samples, or an alarm that would be
 	// premature.
 	Kept bool `protobuf:"varint,4,opt,name=kept,proto3" json:"kept,omitempty"`
-	// Why, in CloudWatch's words.
+	// Why, in CloudWatch's words; of a kept state, why it was kept.
 	StateReason string `protobuf:"bytes,5,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"`
 	// The same as JSON, in CloudWatch's shape.
 	StateReasonData string `protobuf:"bytes,6,opt,name=state_reason_data,json=stateReasonData,proto3" json:"state_reason_data,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What suppresses the actions of a composite alarm.
+	ActionsSuppressedBy CompositeAlarm_SuppressedBy `protobuf:"varint,7,opt,name=actions_suppressed_by,json=actionsSuppressedBy,proto3,enum=slipway.alarms.v1.CompositeAlarm_SuppressedBy" json:"actions_suppressed_by,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *TestAlarmResponse_Evaluation) Reset() {
 	*x = TestAlarmResponse_Evaluation{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[19]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1614,7 @@ func (x *TestAlarmResponse_Evaluation) String() string {
 func (*TestAlarmResponse_Evaluation) ProtoMessage() {}
 
 func (x *TestAlarmResponse_Evaluation) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[19]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1627,7 @@ func (x *TestAlarmResponse_Evaluation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAlarmResponse_Evaluation.ProtoReflect.Descriptor instead.
 func (*TestAlarmResponse_Evaluation) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{13, 0}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *TestAlarmResponse_Evaluation) GetPeriod() int32 {
@@ -1242,6 +1672,13 @@ func (x *TestAlarmResponse_Evaluation) GetStateReasonData() string {
 	return ""
 }
 
+func (x *TestAlarmResponse_Evaluation) GetActionsSuppressedBy() CompositeAlarm_SuppressedBy {
+	if x != nil {
+		return x.ActionsSuppressedBy
+	}
+	return CompositeAlarm_SUPPRESSED_BY_UNSPECIFIED
+}
+
 // Datapoint is one period.
 type GetMetricStatisticsResponse_Datapoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1263,7 +1700,7 @@ type GetMetricStatisticsResponse_Datapoint struct {
 
 func (x *GetMetricStatisticsResponse_Datapoint) Reset() {
 	*x = GetMetricStatisticsResponse_Datapoint{}
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[20]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1275,7 +1712,7 @@ func (x *GetMetricStatisticsResponse_Datapoint) String() string {
 func (*GetMetricStatisticsResponse_Datapoint) ProtoMessage() {}
 
 func (x *GetMetricStatisticsResponse_Datapoint) ProtoReflect() protoreflect.Message {
-	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[20]
+	mi := &file_slipway_alarms_v1_alarm_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1288,7 +1725,7 @@ func (x *GetMetricStatisticsResponse_Datapoint) ProtoReflect() protoreflect.Mess
 
 // Deprecated: Use GetMetricStatisticsResponse_Datapoint.ProtoReflect.Descriptor instead.
 func (*GetMetricStatisticsResponse_Datapoint) Descriptor() ([]byte, []int) {
-	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{17, 0}
+	return file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP(), []int{19, 0}
 }
 
 func (x *GetMetricStatisticsResponse_Datapoint) GetTimestamp() *timestamppb.Timestamp {
@@ -1343,7 +1780,13 @@ const file_slipway_alarms_v1_alarm_service_proto_rawDesc = "" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12<\n" +
 	"\x05alarm\x18\x02 \x01(\v2\x1e.slipway.alarms.v1.MetricAlarmB\x06\xbaH\x03\xc8\x01\x01R\x05alarm\"N\n" +
 	"\x16PutMetricAlarmResponse\x124\n" +
-	"\x05alarm\x18\x01 \x01(\v2\x1e.slipway.alarms.v1.MetricAlarmR\x05alarm\"\x85\x02\n" +
+	"\x05alarm\x18\x01 \x01(\v2\x1e.slipway.alarms.v1.MetricAlarmR\x05alarm\"\x97\x01\n" +
+	"\x18PutCompositeAlarmRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12R\n" +
+	"\x0fcomposite_alarm\x18\x02 \x01(\v2!.slipway.alarms.v1.CompositeAlarmB\x06\xbaH\x03\xc8\x01\x01R\x0ecompositeAlarm\"g\n" +
+	"\x19PutCompositeAlarmResponse\x12J\n" +
+	"\x0fcomposite_alarm\x18\x01 \x01(\v2!.slipway.alarms.v1.CompositeAlarmR\x0ecompositeAlarm\"\xcf\x04\n" +
 	"\x15DescribeAlarmsRequest\x12)\n" +
 	"\valarm_names\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\n" +
 	"alarmNames\x124\n" +
@@ -1351,17 +1794,26 @@ const file_slipway_alarms_v1_alarm_service_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\x0e2$.slipway.alarms.v1.MetricAlarm.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12&\n" +
 	"\tpage_size\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x05 \x01(\tR\tpageToken\"x\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\x12f\n" +
+	"\valarm_types\x18\x06 \x03(\x0e22.slipway.alarms.v1.DescribeAlarmsRequest.AlarmTypeB\x11\xbaH\x0e\x92\x01\v\x10\x02\"\a\x82\x01\x04\x10\x01 \x00R\n" +
+	"alarmTypes\x12=\n" +
+	"\x16children_of_alarm_name\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x13childrenOfAlarmName\x12;\n" +
+	"\x15parents_of_alarm_name\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x12parentsOfAlarmName\"d\n" +
+	"\tAlarmType\x12\x1a\n" +
+	"\x16ALARM_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17ALARM_TYPE_METRIC_ALARM\x10\x01\x12\x1e\n" +
+	"\x1aALARM_TYPE_COMPOSITE_ALARM\x10\x02\"\xc6\x01\n" +
 	"\x16DescribeAlarmsResponse\x126\n" +
 	"\x06alarms\x18\x01 \x03(\v2\x1e.slipway.alarms.v1.MetricAlarmR\x06alarms\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"k\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12L\n" +
+	"\x10composite_alarms\x18\x03 \x03(\v2!.slipway.alarms.v1.CompositeAlarmR\x0fcompositeAlarms\"k\n" +
 	"\x13DeleteAlarmsRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12+\n" +
 	"\valarm_names\x18\x02 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\n" +
 	"alarmNames\"\x16\n" +
-	"\x14DeleteAlarmsResponse\"\xdc\x01\n" +
+	"\x14DeleteAlarmsResponse\"\x92\x02\n" +
 	"\x14SetAlarmStateRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12&\n" +
@@ -1369,9 +1821,11 @@ const file_slipway_alarms_v1_alarm_service_proto_rawDesc = "" +
 	"alarm_name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\talarmName\x12F\n" +
 	"\x05state\x18\x03 \x01(\x0e2$.slipway.alarms.v1.MetricAlarm.StateB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\x12+\n" +
-	"\fstate_reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\aR\vstateReason\"M\n" +
+	"\fstate_reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\aR\vstateReason\x124\n" +
+	"\x11state_reason_data\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x0fstateReasonData\"\x99\x01\n" +
 	"\x15SetAlarmStateResponse\x124\n" +
-	"\x05alarm\x18\x01 \x01(\v2\x1e.slipway.alarms.v1.MetricAlarmR\x05alarm\"\x83\x01\n" +
+	"\x05alarm\x18\x01 \x01(\v2\x1e.slipway.alarms.v1.MetricAlarmR\x05alarm\x12J\n" +
+	"\x0fcomposite_alarm\x18\x02 \x01(\v2!.slipway.alarms.v1.CompositeAlarmR\x0ecompositeAlarm\"\x83\x01\n" +
 	"\x1bDescribeAlarmHistoryRequest\x12\x1d\n" +
 	"\n" +
 	"alarm_name\x18\x01 \x01(\tR\talarmName\x12&\n" +
@@ -1383,27 +1837,46 @@ const file_slipway_alarms_v1_alarm_service_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"@\n" +
 	"\x12WatchAlarmsRequest\x12*\n" +
 	"\valarm_names\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\n" +
-	"alarmNames\"\x90\x01\n" +
+	"alarmNames\"\xde\x01\n" +
 	"\x13WatchAlarmsResponse\x12\x1a\n" +
 	"\bsnapshot\x18\x01 \x01(\bR\bsnapshot\x126\n" +
 	"\x06alarms\x18\x02 \x03(\v2\x1e.slipway.alarms.v1.MetricAlarmR\x06alarms\x12%\n" +
-	"\x0eremoved_alarms\x18\x03 \x03(\tR\rremovedAlarms\"\xf2\x03\n" +
-	"\x10TestAlarmRequest\x12<\n" +
-	"\x05alarm\x18\x01 \x01(\v2\x1e.slipway.alarms.v1.MetricAlarmB\x06\xbaH\x03\xc8\x01\x01R\x05alarm\x12S\n" +
-	"\rinitial_state\x18\x02 \x01(\x0e2$.slipway.alarms.v1.MetricAlarm.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\finitialState\x12Q\n" +
-	"\aperiods\x18\x03 \x03(\v2*.slipway.alarms.v1.TestAlarmRequest.PeriodB\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\aperiods\x12,\n" +
+	"\x0eremoved_alarms\x18\x03 \x03(\tR\rremovedAlarms\x12L\n" +
+	"\x10composite_alarms\x18\x04 \x03(\v2!.slipway.alarms.v1.CompositeAlarmR\x0fcompositeAlarms\"\xc3\t\n" +
+	"\x10TestAlarmRequest\x124\n" +
+	"\x05alarm\x18\x01 \x01(\v2\x1e.slipway.alarms.v1.MetricAlarmR\x05alarm\x12S\n" +
+	"\rinitial_state\x18\x02 \x01(\x0e2$.slipway.alarms.v1.MetricAlarm.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\finitialState\x12O\n" +
+	"\aperiods\x18\x03 \x03(\v2*.slipway.alarms.v1.TestAlarmRequest.PeriodB\t\xbaH\x06\x92\x01\x03\x10\x90NR\aperiods\x12,\n" +
 	"\revaluate_from\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\fevaluateFrom\x129\n" +
 	"\n" +
-	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x1a\x8e\x01\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\binterval\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\binterval\x12L\n" +
+	"\x06series\x18\a \x03(\v2*.slipway.alarms.v1.TestAlarmRequest.SeriesB\b\xbaH\x05\x92\x01\x02\x10\n" +
+	"R\x06series\x12J\n" +
+	"\x0fcomposite_alarm\x18\b \x01(\v2!.slipway.alarms.v1.CompositeAlarmR\x0ecompositeAlarm\x12]\n" +
+	"\fchild_states\x18\t \x03(\v2/.slipway.alarms.v1.TestAlarmRequest.ChildStatesB\t\xbaH\x06\x92\x01\x03\x10\x90NR\vchildStates\x1a\xb3\x01\n" +
 	"\x06Period\x12\"\n" +
-	"\x05value\x18\x01 \x01(\x01B\a\xbaH\x04\x12\x02@\x01H\x00R\x05value\x88\x01\x01\x121\n" +
-	"\fsample_count\x18\x02 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\vsampleCount\x12#\n" +
-	"\asamples\x18\x03 \x03(\x01B\t\xbaH\x06\x92\x01\x03\x10\x90NR\asamplesB\b\n" +
-	"\x06_value\"\xbb\x03\n" +
+	"\x05value\x18\x01 \x01(\x01B\a\xbaH\x04\x12\x02@\x01H\x00R\x05value\x88\x01\x01\x123\n" +
+	"\fsample_count\x18\x02 \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\vsampleCount\x12#\n" +
+	"\asamples\x18\x03 \x03(\x01B\t\xbaH\x06\x92\x01\x03\x10\x90NR\asamples\x12!\n" +
+	"\x06counts\x18\x04 \x03(\x01B\t\xbaH\x06\x92\x01\x03\x10\x90NR\x06countsB\b\n" +
+	"\x06_value\x1ar\n" +
+	"\x06Series\x12\x17\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\x12O\n" +
+	"\aperiods\x18\x02 \x03(\v2*.slipway.alarms.v1.TestAlarmRequest.PeriodB\t\xbaH\x06\x92\x01\x03\x10\x90NR\aperiods\x1a|\n" +
+	"\n" +
+	"ChildState\x12&\n" +
+	"\n" +
+	"alarm_name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\talarmName\x12F\n" +
+	"\x05state\x18\x02 \x01(\x0e2$.slipway.alarms.v1.MetricAlarm.StateB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\x1a\x91\x01\n" +
+	"\vChildStates\x12/\n" +
+	"\x05after\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05after\x12Q\n" +
+	"\x06states\x18\x02 \x03(\v2..slipway.alarms.v1.TestAlarmRequest.ChildStateB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x06states\"\x9f\x04\n" +
 	"\x11TestAlarmResponse\x12Q\n" +
 	"\vevaluations\x18\x01 \x03(\v2/.slipway.alarms.v1.TestAlarmResponse.EvaluationR\vevaluations\x12)\n" +
 	"\x10evaluation_range\x18\x02 \x01(\x05R\x0fevaluationRange\x122\n" +
-	"\x15required_sample_count\x18\x03 \x01(\x01R\x13requiredSampleCount\x1a\xf3\x01\n" +
+	"\x15required_sample_count\x18\x03 \x01(\x01R\x13requiredSampleCount\x1a\xd7\x02\n" +
 	"\n" +
 	"Evaluation\x12\x16\n" +
 	"\x06period\x18\x01 \x01(\x05R\x06period\x12.\n" +
@@ -1411,7 +1884,8 @@ const file_slipway_alarms_v1_alarm_service_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\x0e2$.slipway.alarms.v1.MetricAlarm.StateR\x05state\x12\x12\n" +
 	"\x04kept\x18\x04 \x01(\bR\x04kept\x12!\n" +
 	"\fstate_reason\x18\x05 \x01(\tR\vstateReason\x12*\n" +
-	"\x11state_reason_data\x18\x06 \x01(\tR\x0fstateReasonData\"\xb7\x01\n" +
+	"\x11state_reason_data\x18\x06 \x01(\tR\x0fstateReasonData\x12b\n" +
+	"\x15actions_suppressed_by\x18\a \x01(\x0e2..slipway.alarms.v1.CompositeAlarm.SuppressedByR\x13actionsSuppressedBy\"\xb7\x01\n" +
 	"\x14PutMetricDataRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12(\n" +
@@ -1441,9 +1915,10 @@ const file_slipway_alarms_v1_alarm_service_proto_rawDesc = "" +
 	"\x03sum\x18\x03 \x01(\x01R\x03sum\x12\x18\n" +
 	"\aaverage\x18\x04 \x01(\x01R\aaverage\x12\x18\n" +
 	"\aminimum\x18\x05 \x01(\x01R\aminimum\x12\x18\n" +
-	"\amaximum\x18\x06 \x01(\x01R\amaximum2\xc5\a\n" +
+	"\amaximum\x18\x06 \x01(\x01R\amaximum2\xb5\b\n" +
 	"\fAlarmService\x12e\n" +
-	"\x0ePutMetricAlarm\x12(.slipway.alarms.v1.PutMetricAlarmRequest\x1a).slipway.alarms.v1.PutMetricAlarmResponse\x12j\n" +
+	"\x0ePutMetricAlarm\x12(.slipway.alarms.v1.PutMetricAlarmRequest\x1a).slipway.alarms.v1.PutMetricAlarmResponse\x12n\n" +
+	"\x11PutCompositeAlarm\x12+.slipway.alarms.v1.PutCompositeAlarmRequest\x1a,.slipway.alarms.v1.PutCompositeAlarmResponse\x12j\n" +
 	"\x0eDescribeAlarms\x12(.slipway.alarms.v1.DescribeAlarmsRequest\x1a).slipway.alarms.v1.DescribeAlarmsResponse\"\x03\x90\x02\x01\x12_\n" +
 	"\fDeleteAlarms\x12&.slipway.alarms.v1.DeleteAlarmsRequest\x1a'.slipway.alarms.v1.DeleteAlarmsResponse\x12b\n" +
 	"\rSetAlarmState\x12'.slipway.alarms.v1.SetAlarmStateRequest\x1a(.slipway.alarms.v1.SetAlarmStateResponse\x12|\n" +
@@ -1466,83 +1941,109 @@ func file_slipway_alarms_v1_alarm_service_proto_rawDescGZIP() []byte {
 	return file_slipway_alarms_v1_alarm_service_proto_rawDescData
 }
 
-var file_slipway_alarms_v1_alarm_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_slipway_alarms_v1_alarm_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_slipway_alarms_v1_alarm_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_slipway_alarms_v1_alarm_service_proto_goTypes = []any{
-	(*PutMetricAlarmRequest)(nil),                 // 0: slipway.alarms.v1.PutMetricAlarmRequest
-	(*PutMetricAlarmResponse)(nil),                // 1: slipway.alarms.v1.PutMetricAlarmResponse
-	(*DescribeAlarmsRequest)(nil),                 // 2: slipway.alarms.v1.DescribeAlarmsRequest
-	(*DescribeAlarmsResponse)(nil),                // 3: slipway.alarms.v1.DescribeAlarmsResponse
-	(*DeleteAlarmsRequest)(nil),                   // 4: slipway.alarms.v1.DeleteAlarmsRequest
-	(*DeleteAlarmsResponse)(nil),                  // 5: slipway.alarms.v1.DeleteAlarmsResponse
-	(*SetAlarmStateRequest)(nil),                  // 6: slipway.alarms.v1.SetAlarmStateRequest
-	(*SetAlarmStateResponse)(nil),                 // 7: slipway.alarms.v1.SetAlarmStateResponse
-	(*DescribeAlarmHistoryRequest)(nil),           // 8: slipway.alarms.v1.DescribeAlarmHistoryRequest
-	(*DescribeAlarmHistoryResponse)(nil),          // 9: slipway.alarms.v1.DescribeAlarmHistoryResponse
-	(*WatchAlarmsRequest)(nil),                    // 10: slipway.alarms.v1.WatchAlarmsRequest
-	(*WatchAlarmsResponse)(nil),                   // 11: slipway.alarms.v1.WatchAlarmsResponse
-	(*TestAlarmRequest)(nil),                      // 12: slipway.alarms.v1.TestAlarmRequest
-	(*TestAlarmResponse)(nil),                     // 13: slipway.alarms.v1.TestAlarmResponse
-	(*PutMetricDataRequest)(nil),                  // 14: slipway.alarms.v1.PutMetricDataRequest
-	(*PutMetricDataResponse)(nil),                 // 15: slipway.alarms.v1.PutMetricDataResponse
-	(*GetMetricStatisticsRequest)(nil),            // 16: slipway.alarms.v1.GetMetricStatisticsRequest
-	(*GetMetricStatisticsResponse)(nil),           // 17: slipway.alarms.v1.GetMetricStatisticsResponse
-	(*TestAlarmRequest_Period)(nil),               // 18: slipway.alarms.v1.TestAlarmRequest.Period
-	(*TestAlarmResponse_Evaluation)(nil),          // 19: slipway.alarms.v1.TestAlarmResponse.Evaluation
-	(*GetMetricStatisticsResponse_Datapoint)(nil), // 20: slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint
-	(*MetricAlarm)(nil),                           // 21: slipway.alarms.v1.MetricAlarm
-	(MetricAlarm_State)(0),                        // 22: slipway.alarms.v1.MetricAlarm.State
-	(*AlarmHistoryItem)(nil),                      // 23: slipway.alarms.v1.AlarmHistoryItem
-	(*timestamppb.Timestamp)(nil),                 // 24: google.protobuf.Timestamp
-	(*MetricDatum)(nil),                           // 25: slipway.alarms.v1.MetricDatum
-	(*Dimension)(nil),                             // 26: slipway.alarms.v1.Dimension
-	(*durationpb.Duration)(nil),                   // 27: google.protobuf.Duration
+	(DescribeAlarmsRequest_AlarmType)(0),          // 0: slipway.alarms.v1.DescribeAlarmsRequest.AlarmType
+	(*PutMetricAlarmRequest)(nil),                 // 1: slipway.alarms.v1.PutMetricAlarmRequest
+	(*PutMetricAlarmResponse)(nil),                // 2: slipway.alarms.v1.PutMetricAlarmResponse
+	(*PutCompositeAlarmRequest)(nil),              // 3: slipway.alarms.v1.PutCompositeAlarmRequest
+	(*PutCompositeAlarmResponse)(nil),             // 4: slipway.alarms.v1.PutCompositeAlarmResponse
+	(*DescribeAlarmsRequest)(nil),                 // 5: slipway.alarms.v1.DescribeAlarmsRequest
+	(*DescribeAlarmsResponse)(nil),                // 6: slipway.alarms.v1.DescribeAlarmsResponse
+	(*DeleteAlarmsRequest)(nil),                   // 7: slipway.alarms.v1.DeleteAlarmsRequest
+	(*DeleteAlarmsResponse)(nil),                  // 8: slipway.alarms.v1.DeleteAlarmsResponse
+	(*SetAlarmStateRequest)(nil),                  // 9: slipway.alarms.v1.SetAlarmStateRequest
+	(*SetAlarmStateResponse)(nil),                 // 10: slipway.alarms.v1.SetAlarmStateResponse
+	(*DescribeAlarmHistoryRequest)(nil),           // 11: slipway.alarms.v1.DescribeAlarmHistoryRequest
+	(*DescribeAlarmHistoryResponse)(nil),          // 12: slipway.alarms.v1.DescribeAlarmHistoryResponse
+	(*WatchAlarmsRequest)(nil),                    // 13: slipway.alarms.v1.WatchAlarmsRequest
+	(*WatchAlarmsResponse)(nil),                   // 14: slipway.alarms.v1.WatchAlarmsResponse
+	(*TestAlarmRequest)(nil),                      // 15: slipway.alarms.v1.TestAlarmRequest
+	(*TestAlarmResponse)(nil),                     // 16: slipway.alarms.v1.TestAlarmResponse
+	(*PutMetricDataRequest)(nil),                  // 17: slipway.alarms.v1.PutMetricDataRequest
+	(*PutMetricDataResponse)(nil),                 // 18: slipway.alarms.v1.PutMetricDataResponse
+	(*GetMetricStatisticsRequest)(nil),            // 19: slipway.alarms.v1.GetMetricStatisticsRequest
+	(*GetMetricStatisticsResponse)(nil),           // 20: slipway.alarms.v1.GetMetricStatisticsResponse
+	(*TestAlarmRequest_Period)(nil),               // 21: slipway.alarms.v1.TestAlarmRequest.Period
+	(*TestAlarmRequest_Series)(nil),               // 22: slipway.alarms.v1.TestAlarmRequest.Series
+	(*TestAlarmRequest_ChildState)(nil),           // 23: slipway.alarms.v1.TestAlarmRequest.ChildState
+	(*TestAlarmRequest_ChildStates)(nil),          // 24: slipway.alarms.v1.TestAlarmRequest.ChildStates
+	(*TestAlarmResponse_Evaluation)(nil),          // 25: slipway.alarms.v1.TestAlarmResponse.Evaluation
+	(*GetMetricStatisticsResponse_Datapoint)(nil), // 26: slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint
+	(*MetricAlarm)(nil),                           // 27: slipway.alarms.v1.MetricAlarm
+	(*CompositeAlarm)(nil),                        // 28: slipway.alarms.v1.CompositeAlarm
+	(MetricAlarm_State)(0),                        // 29: slipway.alarms.v1.MetricAlarm.State
+	(*AlarmHistoryItem)(nil),                      // 30: slipway.alarms.v1.AlarmHistoryItem
+	(*timestamppb.Timestamp)(nil),                 // 31: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),                   // 32: google.protobuf.Duration
+	(*MetricDatum)(nil),                           // 33: slipway.alarms.v1.MetricDatum
+	(*Dimension)(nil),                             // 34: slipway.alarms.v1.Dimension
+	(CompositeAlarm_SuppressedBy)(0),              // 35: slipway.alarms.v1.CompositeAlarm.SuppressedBy
 }
 var file_slipway_alarms_v1_alarm_service_proto_depIdxs = []int32{
-	21, // 0: slipway.alarms.v1.PutMetricAlarmRequest.alarm:type_name -> slipway.alarms.v1.MetricAlarm
-	21, // 1: slipway.alarms.v1.PutMetricAlarmResponse.alarm:type_name -> slipway.alarms.v1.MetricAlarm
-	22, // 2: slipway.alarms.v1.DescribeAlarmsRequest.state:type_name -> slipway.alarms.v1.MetricAlarm.State
-	21, // 3: slipway.alarms.v1.DescribeAlarmsResponse.alarms:type_name -> slipway.alarms.v1.MetricAlarm
-	22, // 4: slipway.alarms.v1.SetAlarmStateRequest.state:type_name -> slipway.alarms.v1.MetricAlarm.State
-	21, // 5: slipway.alarms.v1.SetAlarmStateResponse.alarm:type_name -> slipway.alarms.v1.MetricAlarm
-	23, // 6: slipway.alarms.v1.DescribeAlarmHistoryResponse.items:type_name -> slipway.alarms.v1.AlarmHistoryItem
-	21, // 7: slipway.alarms.v1.WatchAlarmsResponse.alarms:type_name -> slipway.alarms.v1.MetricAlarm
-	21, // 8: slipway.alarms.v1.TestAlarmRequest.alarm:type_name -> slipway.alarms.v1.MetricAlarm
-	22, // 9: slipway.alarms.v1.TestAlarmRequest.initial_state:type_name -> slipway.alarms.v1.MetricAlarm.State
-	18, // 10: slipway.alarms.v1.TestAlarmRequest.periods:type_name -> slipway.alarms.v1.TestAlarmRequest.Period
-	24, // 11: slipway.alarms.v1.TestAlarmRequest.start_time:type_name -> google.protobuf.Timestamp
-	19, // 12: slipway.alarms.v1.TestAlarmResponse.evaluations:type_name -> slipway.alarms.v1.TestAlarmResponse.Evaluation
-	25, // 13: slipway.alarms.v1.PutMetricDataRequest.metric_data:type_name -> slipway.alarms.v1.MetricDatum
-	26, // 14: slipway.alarms.v1.GetMetricStatisticsRequest.dimensions:type_name -> slipway.alarms.v1.Dimension
-	24, // 15: slipway.alarms.v1.GetMetricStatisticsRequest.start_time:type_name -> google.protobuf.Timestamp
-	24, // 16: slipway.alarms.v1.GetMetricStatisticsRequest.end_time:type_name -> google.protobuf.Timestamp
-	27, // 17: slipway.alarms.v1.GetMetricStatisticsRequest.period:type_name -> google.protobuf.Duration
-	20, // 18: slipway.alarms.v1.GetMetricStatisticsResponse.datapoints:type_name -> slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint
-	24, // 19: slipway.alarms.v1.TestAlarmResponse.Evaluation.time:type_name -> google.protobuf.Timestamp
-	22, // 20: slipway.alarms.v1.TestAlarmResponse.Evaluation.state:type_name -> slipway.alarms.v1.MetricAlarm.State
-	24, // 21: slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint.timestamp:type_name -> google.protobuf.Timestamp
-	0,  // 22: slipway.alarms.v1.AlarmService.PutMetricAlarm:input_type -> slipway.alarms.v1.PutMetricAlarmRequest
-	2,  // 23: slipway.alarms.v1.AlarmService.DescribeAlarms:input_type -> slipway.alarms.v1.DescribeAlarmsRequest
-	4,  // 24: slipway.alarms.v1.AlarmService.DeleteAlarms:input_type -> slipway.alarms.v1.DeleteAlarmsRequest
-	6,  // 25: slipway.alarms.v1.AlarmService.SetAlarmState:input_type -> slipway.alarms.v1.SetAlarmStateRequest
-	8,  // 26: slipway.alarms.v1.AlarmService.DescribeAlarmHistory:input_type -> slipway.alarms.v1.DescribeAlarmHistoryRequest
-	10, // 27: slipway.alarms.v1.AlarmService.WatchAlarms:input_type -> slipway.alarms.v1.WatchAlarmsRequest
-	12, // 28: slipway.alarms.v1.AlarmService.TestAlarm:input_type -> slipway.alarms.v1.TestAlarmRequest
-	14, // 29: slipway.alarms.v1.AlarmService.PutMetricData:input_type -> slipway.alarms.v1.PutMetricDataRequest
-	16, // 30: slipway.alarms.v1.AlarmService.GetMetricStatistics:input_type -> slipway.alarms.v1.GetMetricStatisticsRequest
-	1,  // 31: slipway.alarms.v1.AlarmService.PutMetricAlarm:output_type -> slipway.alarms.v1.PutMetricAlarmResponse
-	3,  // 32: slipway.alarms.v1.AlarmService.DescribeAlarms:output_type -> slipway.alarms.v1.DescribeAlarmsResponse
-	5,  // 33: slipway.alarms.v1.AlarmService.DeleteAlarms:output_type -> slipway.alarms.v1.DeleteAlarmsResponse
-	7,  // 34: slipway.alarms.v1.AlarmService.SetAlarmState:output_type -> slipway.alarms.v1.SetAlarmStateResponse
-	9,  // 35: slipway.alarms.v1.AlarmService.DescribeAlarmHistory:output_type -> slipway.alarms.v1.DescribeAlarmHistoryResponse
-	11, // 36: slipway.alarms.v1.AlarmService.WatchAlarms:output_type -> slipway.alarms.v1.WatchAlarmsResponse
-	13, // 37: slipway.alarms.v1.AlarmService.TestAlarm:output_type -> slipway.alarms.v1.TestAlarmResponse
-	15, // 38: slipway.alarms.v1.AlarmService.PutMetricData:output_type -> slipway.alarms.v1.PutMetricDataResponse
-	17, // 39: slipway.alarms.v1.AlarmService.GetMetricStatistics:output_type -> slipway.alarms.v1.GetMetricStatisticsResponse
-	31, // [31:40] is the sub-list for method output_type
-	22, // [22:31] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	27, // 0: slipway.alarms.v1.PutMetricAlarmRequest.alarm:type_name -> slipway.alarms.v1.MetricAlarm
+	27, // 1: slipway.alarms.v1.PutMetricAlarmResponse.alarm:type_name -> slipway.alarms.v1.MetricAlarm
+	28, // 2: slipway.alarms.v1.PutCompositeAlarmRequest.composite_alarm:type_name -> slipway.alarms.v1.CompositeAlarm
+	28, // 3: slipway.alarms.v1.PutCompositeAlarmResponse.composite_alarm:type_name -> slipway.alarms.v1.CompositeAlarm
+	29, // 4: slipway.alarms.v1.DescribeAlarmsRequest.state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	0,  // 5: slipway.alarms.v1.DescribeAlarmsRequest.alarm_types:type_name -> slipway.alarms.v1.DescribeAlarmsRequest.AlarmType
+	27, // 6: slipway.alarms.v1.DescribeAlarmsResponse.alarms:type_name -> slipway.alarms.v1.MetricAlarm
+	28, // 7: slipway.alarms.v1.DescribeAlarmsResponse.composite_alarms:type_name -> slipway.alarms.v1.CompositeAlarm
+	29, // 8: slipway.alarms.v1.SetAlarmStateRequest.state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	27, // 9: slipway.alarms.v1.SetAlarmStateResponse.alarm:type_name -> slipway.alarms.v1.MetricAlarm
+	28, // 10: slipway.alarms.v1.SetAlarmStateResponse.composite_alarm:type_name -> slipway.alarms.v1.CompositeAlarm
+	30, // 11: slipway.alarms.v1.DescribeAlarmHistoryResponse.items:type_name -> slipway.alarms.v1.AlarmHistoryItem
+	27, // 12: slipway.alarms.v1.WatchAlarmsResponse.alarms:type_name -> slipway.alarms.v1.MetricAlarm
+	28, // 13: slipway.alarms.v1.WatchAlarmsResponse.composite_alarms:type_name -> slipway.alarms.v1.CompositeAlarm
+	27, // 14: slipway.alarms.v1.TestAlarmRequest.alarm:type_name -> slipway.alarms.v1.MetricAlarm
+	29, // 15: slipway.alarms.v1.TestAlarmRequest.initial_state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	21, // 16: slipway.alarms.v1.TestAlarmRequest.periods:type_name -> slipway.alarms.v1.TestAlarmRequest.Period
+	31, // 17: slipway.alarms.v1.TestAlarmRequest.start_time:type_name -> google.protobuf.Timestamp
+	32, // 18: slipway.alarms.v1.TestAlarmRequest.interval:type_name -> google.protobuf.Duration
+	22, // 19: slipway.alarms.v1.TestAlarmRequest.series:type_name -> slipway.alarms.v1.TestAlarmRequest.Series
+	28, // 20: slipway.alarms.v1.TestAlarmRequest.composite_alarm:type_name -> slipway.alarms.v1.CompositeAlarm
+	24, // 21: slipway.alarms.v1.TestAlarmRequest.child_states:type_name -> slipway.alarms.v1.TestAlarmRequest.ChildStates
+	25, // 22: slipway.alarms.v1.TestAlarmResponse.evaluations:type_name -> slipway.alarms.v1.TestAlarmResponse.Evaluation
+	33, // 23: slipway.alarms.v1.PutMetricDataRequest.metric_data:type_name -> slipway.alarms.v1.MetricDatum
+	34, // 24: slipway.alarms.v1.GetMetricStatisticsRequest.dimensions:type_name -> slipway.alarms.v1.Dimension
+	31, // 25: slipway.alarms.v1.GetMetricStatisticsRequest.start_time:type_name -> google.protobuf.Timestamp
+	31, // 26: slipway.alarms.v1.GetMetricStatisticsRequest.end_time:type_name -> google.protobuf.Timestamp
+	32, // 27: slipway.alarms.v1.GetMetricStatisticsRequest.period:type_name -> google.protobuf.Duration
+	26, // 28: slipway.alarms.v1.GetMetricStatisticsResponse.datapoints:type_name -> slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint
+	21, // 29: slipway.alarms.v1.TestAlarmRequest.Series.periods:type_name -> slipway.alarms.v1.TestAlarmRequest.Period
+	29, // 30: slipway.alarms.v1.TestAlarmRequest.ChildState.state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	32, // 31: slipway.alarms.v1.TestAlarmRequest.ChildStates.after:type_name -> google.protobuf.Duration
+	23, // 32: slipway.alarms.v1.TestAlarmRequest.ChildStates.states:type_name -> slipway.alarms.v1.TestAlarmRequest.ChildState
+	31, // 33: slipway.alarms.v1.TestAlarmResponse.Evaluation.time:type_name -> google.protobuf.Timestamp
+	29, // 34: slipway.alarms.v1.TestAlarmResponse.Evaluation.state:type_name -> slipway.alarms.v1.MetricAlarm.State
+	35, // 35: slipway.alarms.v1.TestAlarmResponse.Evaluation.actions_suppressed_by:type_name -> slipway.alarms.v1.CompositeAlarm.SuppressedBy
+	31, // 36: slipway.alarms.v1.GetMetricStatisticsResponse.Datapoint.timestamp:type_name -> google.protobuf.Timestamp
+	1,  // 37: slipway.alarms.v1.AlarmService.PutMetricAlarm:input_type -> slipway.alarms.v1.PutMetricAlarmRequest
+	3,  // 38: slipway.alarms.v1.AlarmService.PutCompositeAlarm:input_type -> slipway.alarms.v1.PutCompositeAlarmRequest
+	5,  // 39: slipway.alarms.v1.AlarmService.DescribeAlarms:input_type -> slipway.alarms.v1.DescribeAlarmsRequest
+	7,  // 40: slipway.alarms.v1.AlarmService.DeleteAlarms:input_type -> slipway.alarms.v1.DeleteAlarmsRequest
+	9,  // 41: slipway.alarms.v1.AlarmService.SetAlarmState:input_type -> slipway.alarms.v1.SetAlarmStateRequest
+	11, // 42: slipway.alarms.v1.AlarmService.DescribeAlarmHistory:input_type -> slipway.alarms.v1.DescribeAlarmHistoryRequest
+	13, // 43: slipway.alarms.v1.AlarmService.WatchAlarms:input_type -> slipway.alarms.v1.WatchAlarmsRequest
+	15, // 44: slipway.alarms.v1.AlarmService.TestAlarm:input_type -> slipway.alarms.v1.TestAlarmRequest
+	17, // 45: slipway.alarms.v1.AlarmService.PutMetricData:input_type -> slipway.alarms.v1.PutMetricDataRequest
+	19, // 46: slipway.alarms.v1.AlarmService.GetMetricStatistics:input_type -> slipway.alarms.v1.GetMetricStatisticsRequest
+	2,  // 47: slipway.alarms.v1.AlarmService.PutMetricAlarm:output_type -> slipway.alarms.v1.PutMetricAlarmResponse
+	4,  // 48: slipway.alarms.v1.AlarmService.PutCompositeAlarm:output_type -> slipway.alarms.v1.PutCompositeAlarmResponse
+	6,  // 49: slipway.alarms.v1.AlarmService.DescribeAlarms:output_type -> slipway.alarms.v1.DescribeAlarmsResponse
+	8,  // 50: slipway.alarms.v1.AlarmService.DeleteAlarms:output_type -> slipway.alarms.v1.DeleteAlarmsResponse
+	10, // 51: slipway.alarms.v1.AlarmService.SetAlarmState:output_type -> slipway.alarms.v1.SetAlarmStateResponse
+	12, // 52: slipway.alarms.v1.AlarmService.DescribeAlarmHistory:output_type -> slipway.alarms.v1.DescribeAlarmHistoryResponse
+	14, // 53: slipway.alarms.v1.AlarmService.WatchAlarms:output_type -> slipway.alarms.v1.WatchAlarmsResponse
+	16, // 54: slipway.alarms.v1.AlarmService.TestAlarm:output_type -> slipway.alarms.v1.TestAlarmResponse
+	18, // 55: slipway.alarms.v1.AlarmService.PutMetricData:output_type -> slipway.alarms.v1.PutMetricDataResponse
+	20, // 56: slipway.alarms.v1.AlarmService.GetMetricStatistics:output_type -> slipway.alarms.v1.GetMetricStatisticsResponse
+	47, // [47:57] is the sub-list for method output_type
+	37, // [37:47] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_slipway_alarms_v1_alarm_service_proto_init() }
@@ -1551,19 +2052,20 @@ func file_slipway_alarms_v1_alarm_service_proto_init() {
 		return
 	}
 	file_slipway_alarms_v1_alarm_proto_init()
-	file_slipway_alarms_v1_alarm_service_proto_msgTypes[18].OneofWrappers = []any{}
+	file_slipway_alarms_v1_alarm_service_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_slipway_alarms_v1_alarm_service_proto_rawDesc), len(file_slipway_alarms_v1_alarm_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   21,
+			NumEnums:      1,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_slipway_alarms_v1_alarm_service_proto_goTypes,
 		DependencyIndexes: file_slipway_alarms_v1_alarm_service_proto_depIdxs,
+		EnumInfos:         file_slipway_alarms_v1_alarm_service_proto_enumTypes,
 		MessageInfos:      file_slipway_alarms_v1_alarm_service_proto_msgTypes,
 	}.Build()
 	File_slipway_alarms_v1_alarm_service_proto = out.File

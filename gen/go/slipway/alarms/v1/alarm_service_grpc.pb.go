@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	AlarmService_PutMetricAlarm_FullMethodName       = "/slipway.alarms.v1.AlarmService/PutMetricAlarm"
+	AlarmService_PutCompositeAlarm_FullMethodName    = "/slipway.alarms.v1.AlarmService/PutCompositeAlarm"
 	AlarmService_DescribeAlarms_FullMethodName       = "/slipway.alarms.v1.AlarmService/DescribeAlarms"
 	AlarmService_DeleteAlarms_FullMethodName         = "/slipway.alarms.v1.AlarmService/DeleteAlarms"
 	AlarmService_SetAlarmState_FullMethodName        = "/slipway.alarms.v1.AlarmService/SetAlarmState"
@@ -34,7 +35,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AlarmService owns metric alarms, the metrics pushed for them and their history.
+// AlarmService owns metric and composite alarms, the metrics pushed for them and their history.
 type AlarmServiceClient interface {
 	// PutMetricAlarm creates an alarm or replaces its definition; the state is kept.
 	//
@@ -43,11 +44,18 @@ type AlarmServiceClient interface {
 	//	"datapointsToAlarm":2,"threshold":0,"comparisonOperator":"COMPARISON_OPERATOR_GREATER_THAN_THRESHOLD",
 	//	"treatMissingData":"TREAT_MISSING_DATA_NOT_BREACHING"}}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/PutMetricAlarm
 	PutMetricAlarm(ctx context.Context, in *PutMetricAlarmRequest, opts ...grpc.CallOption) (*PutMetricAlarmResponse, error)
+	// PutCompositeAlarm creates a composite alarm or replaces its definition; the state is kept. A rule that refers to an alarm that does
+	// not exist, or back to the alarm itself, is refused.
+	//
+	//	grpcurl -plaintext -d '{"compositeAlarm":{"name":"web-bad","alarmRule":"ALARM(web-5xx)"}}'
+	//	127.0.0.1:7004 slipway.alarms.v1.AlarmService/PutCompositeAlarm
+	PutCompositeAlarm(ctx context.Context, in *PutCompositeAlarmRequest, opts ...grpc.CallOption) (*PutCompositeAlarmResponse, error)
 	// DescribeAlarms returns alarms by name, prefix or state.
 	//
 	//	grpcurl -plaintext -d '{"alarmNames":["web-5xx"]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/DescribeAlarms
 	DescribeAlarms(ctx context.Context, in *DescribeAlarmsRequest, opts ...grpc.CallOption) (*DescribeAlarmsResponse, error)
-	// DeleteAlarms deletes alarms; an unknown name is NOT_FOUND and nothing is deleted.
+	// DeleteAlarms deletes alarms; an unknown name is NOT_FOUND, an alarm that a composite alarm refers to is FAILED_PRECONDITION
+	// unless that is deleted too, and then nothing is deleted.
 	//
 	//	grpcurl -plaintext -d '{"alarmNames":["web-5xx"]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/DeleteAlarms
 	DeleteAlarms(ctx context.Context, in *DeleteAlarmsRequest, opts ...grpc.CallOption) (*DeleteAlarmsResponse, error)
@@ -64,11 +72,13 @@ type AlarmServiceClient interface {
 	//
 	//	grpcurl -plaintext -d '{"alarmNames":["web-5xx"]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/WatchAlarms
 	WatchAlarms(ctx context.Context, in *WatchAlarmsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchAlarmsResponse], error)
-	// TestAlarm evaluates a definition over a synthetic series, with the same evaluation as alarms that are put. Nothing is kept.
+	// TestAlarm evaluates an alarm that need not exist on data that need not exist, as the service itself would: states and reasons come
+	// out, and nothing is kept. For a row of "0-X--" with N = 3 and M = 2, give a value for each 0 and X, none for -, and evaluate_from 4.
 	//
-	//	grpcurl -plaintext -d '{"alarm":{"name":"t","namespace":"T","metricName":"m","statistic":"STATISTIC_SUM","period":"60s",
+	//	grpcurl -plaintext -d '{"alarm":{"name":"t","namespace":"n","metricName":"m","statistic":"STATISTIC_SUM","period":"60s",
 	//	"evaluationPeriods":3,"datapointsToAlarm":2,"threshold":0,"comparisonOperator":"COMPARISON_OPERATOR_GREATER_THAN_THRESHOLD"},
-	//	"periods":[{"value":0},{},{"value":1},{"value":1}]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/TestAlarm
+	//	"initialState":"STATE_OK","periods":[{"value":0},{},{"value":1},{},{}],"evaluateFrom":4}'
+	//	127.0.0.1:7004 slipway.alarms.v1.AlarmService/TestAlarm
 	TestAlarm(ctx context.Context, in *TestAlarmRequest, opts ...grpc.CallOption) (*TestAlarmResponse, error)
 	// PutMetricData pushes samples of metrics.
 	//
@@ -94,6 +104,16 @@ func (c *alarmServiceClient) PutMetricAlarm(ctx context.Context, in *PutMetricAl
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PutMetricAlarmResponse)
 	err := c.cc.Invoke(ctx, AlarmService_PutMetricAlarm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *alarmServiceClient) PutCompositeAlarm(ctx context.Context, in *PutCompositeAlarmRequest, opts ...grpc.CallOption) (*PutCompositeAlarmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PutCompositeAlarmResponse)
+	err := c.cc.Invoke(ctx, AlarmService_PutCompositeAlarm_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +213,7 @@ func (c *alarmServiceClient) GetMetricStatistics(ctx context.Context, in *GetMet
 // All implementations must embed UnimplementedAlarmServiceServer
 // for forward compatibility.
 //
-// AlarmService owns metric alarms, the metrics pushed for them and their history.
+// AlarmService owns metric and composite alarms, the metrics pushed for them and their history.
 type AlarmServiceServer interface {
 	// PutMetricAlarm creates an alarm or replaces its definition; the state is kept.
 	//
@@ -202,11 +222,18 @@ type AlarmServiceServer interface {
 	//	"datapointsToAlarm":2,"threshold":0,"comparisonOperator":"COMPARISON_OPERATOR_GREATER_THAN_THRESHOLD",
 	//	"treatMissingData":"TREAT_MISSING_DATA_NOT_BREACHING"}}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/PutMetricAlarm
 	PutMetricAlarm(context.Context, *PutMetricAlarmRequest) (*PutMetricAlarmResponse, error)
+	// PutCompositeAlarm creates a composite alarm or replaces its definition; the state is kept. A rule that refers to an alarm that does
+	// not exist, or back to the alarm itself, is refused.
+	//
+	//	grpcurl -plaintext -d '{"compositeAlarm":{"name":"web-bad","alarmRule":"ALARM(web-5xx)"}}'
+	//	127.0.0.1:7004 slipway.alarms.v1.AlarmService/PutCompositeAlarm
+	PutCompositeAlarm(context.Context, *PutCompositeAlarmRequest) (*PutCompositeAlarmResponse, error)
 	// DescribeAlarms returns alarms by name, prefix or state.
 	//
 	//	grpcurl -plaintext -d '{"alarmNames":["web-5xx"]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/DescribeAlarms
 	DescribeAlarms(context.Context, *DescribeAlarmsRequest) (*DescribeAlarmsResponse, error)
-	// DeleteAlarms deletes alarms; an unknown name is NOT_FOUND and nothing is deleted.
+	// DeleteAlarms deletes alarms; an unknown name is NOT_FOUND, an alarm that a composite alarm refers to is FAILED_PRECONDITION
+	// unless that is deleted too, and then nothing is deleted.
 	//
 	//	grpcurl -plaintext -d '{"alarmNames":["web-5xx"]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/DeleteAlarms
 	DeleteAlarms(context.Context, *DeleteAlarmsRequest) (*DeleteAlarmsResponse, error)
@@ -223,11 +250,13 @@ type AlarmServiceServer interface {
 	//
 	//	grpcurl -plaintext -d '{"alarmNames":["web-5xx"]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/WatchAlarms
 	WatchAlarms(*WatchAlarmsRequest, grpc.ServerStreamingServer[WatchAlarmsResponse]) error
-	// TestAlarm evaluates a definition over a synthetic series, with the same evaluation as alarms that are put. Nothing is kept.
+	// TestAlarm evaluates an alarm that need not exist on data that need not exist, as the service itself would: states and reasons come
+	// out, and nothing is kept. For a row of "0-X--" with N = 3 and M = 2, give a value for each 0 and X, none for -, and evaluate_from 4.
 	//
-	//	grpcurl -plaintext -d '{"alarm":{"name":"t","namespace":"T","metricName":"m","statistic":"STATISTIC_SUM","period":"60s",
+	//	grpcurl -plaintext -d '{"alarm":{"name":"t","namespace":"n","metricName":"m","statistic":"STATISTIC_SUM","period":"60s",
 	//	"evaluationPeriods":3,"datapointsToAlarm":2,"threshold":0,"comparisonOperator":"COMPARISON_OPERATOR_GREATER_THAN_THRESHOLD"},
-	//	"periods":[{"value":0},{},{"value":1},{"value":1}]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/TestAlarm
+	//	"initialState":"STATE_OK","periods":[{"value":0},{},{"value":1},{},{}],"evaluateFrom":4}'
+	//	127.0.0.1:7004 slipway.alarms.v1.AlarmService/TestAlarm
 	TestAlarm(context.Context, *TestAlarmRequest) (*TestAlarmResponse, error)
 	// PutMetricData pushes samples of metrics.
 	//
@@ -251,6 +280,9 @@ type UnimplementedAlarmServiceServer struct{}
 
 func (UnimplementedAlarmServiceServer) PutMetricAlarm(context.Context, *PutMetricAlarmRequest) (*PutMetricAlarmResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutMetricAlarm not implemented")
+}
+func (UnimplementedAlarmServiceServer) PutCompositeAlarm(context.Context, *PutCompositeAlarmRequest) (*PutCompositeAlarmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutCompositeAlarm not implemented")
 }
 func (UnimplementedAlarmServiceServer) DescribeAlarms(context.Context, *DescribeAlarmsRequest) (*DescribeAlarmsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DescribeAlarms not implemented")
@@ -311,6 +343,24 @@ func _AlarmService_PutMetricAlarm_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AlarmServiceServer).PutMetricAlarm(ctx, req.(*PutMetricAlarmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AlarmService_PutCompositeAlarm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutCompositeAlarmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AlarmServiceServer).PutCompositeAlarm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AlarmService_PutCompositeAlarm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AlarmServiceServer).PutCompositeAlarm(ctx, req.(*PutCompositeAlarmRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -462,6 +512,10 @@ var AlarmService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PutMetricAlarm",
 			Handler:    _AlarmService_PutMetricAlarm_Handler,
+		},
+		{
+			MethodName: "PutCompositeAlarm",
+			Handler:    _AlarmService_PutCompositeAlarm_Handler,
 		},
 		{
 			MethodName: "DescribeAlarms",
