@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-deploy/slipway/cmd/slipway/internal/words"
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
+	"github.com/slipway-deploy/slipway/platform/problem"
 )
 
 const maxAppSpec = 100 << 10 // what the contract takes
@@ -31,7 +34,19 @@ func (c *cli) createAppSpecDeployment(cmd *cobra.Command, a *api, f deployFlags,
 	for _, warning := range r.GetWarnings() {
 		fmt.Fprintf(c.err, "note: %s\n", words.Clean(warning))
 	}
-	return r.GetDeployment(), err
+	return r.GetDeployment(), inAppSpec(f.appSpec, err)
+}
+
+// inAppSpec names the file, and the place in it, instead of the request's field.
+func inAppSpec(name string, err error) error {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		for i, v := range p.Violations {
+			if place, found := strings.CutPrefix(v.Field, "app_spec_content.content"); found {
+				p.Violations[i].Field = strings.TrimSuffix(name+": "+strings.TrimPrefix(place, "."), ": ")
+			}
+		}
+	}
+	return err
 }
 
 func (c *cli) readAppSpec(name string) ([]byte, error) {

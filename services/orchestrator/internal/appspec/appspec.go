@@ -10,6 +10,7 @@ import (
 
 // AppSpec is what a file asks for.
 type AppSpec struct {
+	Service        string // where its properties are, "Resources[0].TargetService.Properties"
 	TaskDefinition string // as written: a name, family:revision or an ARN
 	ContainerName  string
 	ContainerPort  int
@@ -21,6 +22,7 @@ type AppSpec struct {
 type Hook struct {
 	Event string // one of Events
 	Name  string // as written: a name or the ARN of a Lambda function
+	Path  string // where it is, "Hooks[0].AfterInstall"
 }
 
 // The lifecycle events that can have a hook, in order (CodeDeploy: AppSpec 'hooks' section).
@@ -57,7 +59,7 @@ func eventOf(key string) (string, bool) {
 // Violation is a path in the file and the rule it breaks.
 type Violation struct{ Path, Rule string }
 
-// Error is every rule that a file breaks.
+// Error is the rules that a file breaks, the first 32.
 type Error struct{ Violations []Violation }
 
 // Error says the first in a sentence, and how many there are.
@@ -73,15 +75,16 @@ func (e *Error) Error() string {
 	return text
 }
 
-// ShortName is the name at the end of an ARN, or what is no ARN as it is: "web:3" of
-// "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:3", "check" of "arn:aws:lambda:eu-west-1:123456789012:function:check:live".
-func ShortName(s string) string {
-	if !strings.HasPrefix(s, "arn:") {
-		return s
+// DefinitionName is a task definition's name without what an ARN has around it: "web:3" of
+// "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:3".
+func DefinitionName(s string) string { return s[strings.LastIndex(s, "/")+1:] }
+
+// FunctionName is the name of a Lambda function without what an ARN, a partial ARN or a qualifier has around it: "check" of
+// "arn:aws:lambda:eu-west-1:123456789012:function:check:live", of "123456789012:function:check" and of "check:live".
+func FunctionName(s string) string {
+	if _, name, found := strings.Cut(s, "function:"); found {
+		s = name
 	}
-	if _, name, found := strings.Cut(s, ":function:"); found {
-		name, _, _ = strings.Cut(name, ":")
-		return name
-	}
-	return s[strings.LastIndex(s, "/")+1:]
+	name, _, _ := strings.Cut(s, ":")
+	return name
 }

@@ -37,21 +37,38 @@ func TestAWholeFileIsRead(t *testing.T) {
 	}
 	const at = "Resources[0].TargetService.Properties."
 	want := &AppSpec{
+		Service:        "Resources[0].TargetService.Properties",
 		TaskDefinition: "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:3", ContainerName: "app", ContainerPort: 8080,
 		Hooks: []Hook{
-			{BeforeInstall, "a"},
-			{AfterInstall, "b"},
-			{AfterAllowTestTraffic, "c"},
-			{BeforeAllowTraffic, "d"},
-			{AfterAllowTraffic, "arn:aws:lambda:eu-west-1:123456789012:function:check:live"},
+			{BeforeInstall, "a", "Hooks[0].BeforeInstall"},
+			{AfterInstall, "b", "Hooks[1].AfterInstall"},
+			{AfterAllowTestTraffic, "c", "Hooks[2].AfterAllowTestTraffic"},
+			{BeforeAllowTraffic, "d", "Hooks[3].PreTrafficHook"},
+			{AfterAllowTraffic, "arn:aws:lambda:eu-west-1:123456789012:function:check:live", "Hooks[4].AfterAllowTraffic"},
 		},
 		Ignored: []string{at + "PlatformVersion", at + "NetworkConfiguration", at + "CapacityProviderStrategy"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if task, hook := ShortName(got.TaskDefinition), ShortName(got.Hooks[4].Name); task != "web:3" || hook != "check" || ShortName("web") != "web" {
-		t.Errorf("short names %q, %q", task, hook)
+}
+
+func TestNamesAreTakenOutOfARNs(t *testing.T) {
+	t.Parallel()
+	for arn, want := range map[string]string{
+		"arn:aws:ecs:eu-west-1:123456789012:task-definition/web:3": "web:3", "web:3": "web:3", "web": "web",
+	} {
+		if got := DefinitionName(arn); got != want {
+			t.Errorf("%s: %s", arn, got)
+		}
+	}
+	for _, arn := range []string{
+		"check", "check:live", "function:check", "123456789012:function:check", "123456789012:function:check:7",
+		"arn:aws:lambda:eu-west-1:123456789012:function:check", "arn:aws:lambda:eu-west-1:123456789012:function:check:live",
+	} {
+		if got := FunctionName(arn); got != "check" {
+			t.Errorf("%s: %s", arn, got)
+		}
 	}
 }
 
@@ -61,6 +78,18 @@ func TestJSONIsReadAlike(t *testing.T) {
 		"LoadBalancerInfo":{"ContainerName":"app","ContainerPort":80}}}}],"Hooks":[{"AfterInstall":"x"}]}`))
 	if err != nil || got.TaskDefinition != "web" || got.ContainerPort != 80 || len(got.Hooks) != 1 || got.Ignored != nil {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestSmallKeysAndNoHooksAreTaken(t *testing.T) {
+	t.Parallel()
+	small := strings.NewReplacer("Resources:", "resources:", "Hooks:", "hooks:").Replace(whole)
+	if got, err := Parse([]byte(small)); err != nil || len(got.Hooks) != 5 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	head, _, _ := strings.Cut(whole, "  - BeforeInstall")
+	if got, err := Parse([]byte(head)); err != nil || len(got.Hooks) != 0 {
+		t.Errorf("Hooks: without any: %+v, %v", got, err)
 	}
 }
 
@@ -77,7 +106,11 @@ func TestEveryRuleNamesItsPlace(t *testing.T) {
 		{"          ContainerPort: 8080\n", "", at + ".Properties.LoadBalancerInfo.ContainerPort", "is needed"},
 		{", AssignPublicIp: ENABLED", "", at + ".Properties.NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp", "is needed"},
 		{"AssignPublicIp: ENABLED", "AssignPublicIp: yes", at + ".Properties.NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp", "ENABLED or DISABLED"},
-		{"- AfterInstall:", "- AllowTraffic:", "Hooks[1].AllowTraffic", "is no lifecycle event with a hook"},
+		{"TaskDefinition:", "TaskDefintion:", at + ".Properties.TaskDefintion", "did you mean TaskDefinition?"},
+		{"- AfterInstall:", "- AllowTraffic:", "Hooks[1].AllowTraffic", "is no lifecycle event with a hook; known here are BeforeInstall, "},
+		{"- AfterInstall:", "- AfterInstal:", "Hooks[1].AfterInstal", "did you mean AfterInstall?"},
+		{"- AfterInstall:", "- BeforeAllowTraffic:", "Hooks[3].PreTrafficHook", "second hook for BeforeAllowTraffic"},
+		{"- AfterAllowTraffic:", "- AfterInstall:", "Hooks[4].AfterInstall", "second hook for AfterInstall"},
 		{"- AfterInstall: \"b\"", "- AfterInstall: [b]", "Hooks[1].AfterInstall", "must be a string"},
 		{"  - AfterInstall: \"b\"\n", "  - {AfterInstall: b, BeforeInstall: c}\n", "Hooks[1]", "one key"},
 		{"Hooks:\n", "Hooks: {}\nX:\n", "Hooks", "must be a list"},
@@ -98,7 +131,7 @@ func TestEveryRuleNamesItsPlace(t *testing.T) {
 			t.Errorf("%q for %q: %v, want %s: %s", c.to, c.from, refused.Violations, c.path, c.rule)
 		}
 	}
-	for _, bad := range []string{"", "[]", "a: [", strings.Repeat("#", MaxSize+1)} {
+	for _, bad := range []string{"", "[]", "a: [", whole + "---\n" + whole, strings.Repeat("#", MaxSize+1)} {
 		if _, err := Parse([]byte(bad)); err == nil {
 			t.Errorf("%.10q is taken", bad)
 		}

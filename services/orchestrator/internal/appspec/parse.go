@@ -1,7 +1,12 @@
 package appspec
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -10,14 +15,21 @@ import (
 // MaxSize is how many bytes a file may have.
 const MaxSize = 100 << 10
 
-// Parse reads a file. What is wrong with it is an *Error that names every broken rule.
+// maxViolations is how many broken rules an Error tells of.
+const maxViolations = 32
+
+// Parse reads a file. What is wrong with it is an *Error that names the broken rules.
 func Parse(content []byte) (*AppSpec, error) {
 	if len(content) > MaxSize {
 		return nil, &Error{[]Violation{{"", fmt.Sprintf("must have at most %d bytes, has %d", MaxSize, len(content))}}}
 	}
 	var doc yaml.Node
-	if err := yaml.Unmarshal(content, &doc); err != nil {
+	in := yaml.NewDecoder(bytes.NewReader(content))
+	if err := in.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return nil, &Error{[]Violation{{"", "is neither YAML nor JSON: " + err.Error()}}}
+	}
+	if err := in.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, &Error{[]Violation{{"", "must be one document"}}}
 	}
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, &Error{[]Violation{{"", "must be a mapping with version, Resources and Hooks"}}}
@@ -25,7 +37,7 @@ func Parse(content []byte) (*AppSpec, error) {
 	p := &parser{}
 	p.root(doc.Content[0])
 	if len(p.violations) > 0 {
-		return nil, &Error{p.violations}
+		return nil, &Error{p.violations[:min(len(p.violations), maxViolations)]}
 	}
 	return &p.spec, nil
 }
@@ -56,7 +68,7 @@ func (p *parser) keys(path string, n *yaml.Node, known map[string]func(path stri
 		case ok:
 			read(at, resolved(n.Content[i+1]))
 		default:
-			p.fail(at, "is no key of an AppSpec%s", suggest(key, known))
+			p.fail(at, "is no key of an AppSpec%s", suggest(key, slices.Sorted(maps.Keys(known))))
 		}
 		seen[key] = true
 	}

@@ -3,7 +3,6 @@ package appspec
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -11,6 +10,12 @@ import (
 type readers = map[string]func(path string, n *yaml.Node)
 
 func (p *parser) root(n *yaml.Node) {
+	lower := map[string]string{"resources": "Resources", "hooks": "Hooks"} // as CodeDeploy's own template of the file has them
+	for i := 0; i < len(n.Content); i += 2 {
+		if name := lower[n.Content[i].Value]; name != "" {
+			n.Content[i].Value = name
+		}
+	}
 	p.keys("", n, readers{"version": p.version, "Resources": p.resources, "Hooks": p.hooks}, "version", "Resources")
 }
 
@@ -36,6 +41,7 @@ func (p *parser) resourceType(path string, n *yaml.Node) {
 }
 
 func (p *parser) properties(path string, n *yaml.Node) {
+	p.spec.Service = path
 	p.keys(path, n, readers{
 		"TaskDefinition": p.text(&p.spec.TaskDefinition), "LoadBalancerInfo": p.loadBalancer,
 		"PlatformVersion": p.ignored, "NetworkConfiguration": p.network, "CapacityProviderStrategy": p.capacity,
@@ -78,8 +84,11 @@ func (p *parser) capacity(path string, n *yaml.Node) {
 
 func skip(string, *yaml.Node) {}
 
-// hooks is an ordered list of mappings with one key.
+// hooks is an ordered list of mappings with one key. An event has one hook at most, so the order is that of the events.
 func (p *parser) hooks(path string, n *yaml.Node) {
+	if n.Tag == "!!null" {
+		return
+	}
 	if n.Kind != yaml.SequenceNode {
 		p.fail(path, "must be a list of mappings with one key each, such as - AfterInstall: name")
 		return
@@ -94,24 +103,14 @@ func (p *parser) hooks(path string, n *yaml.Node) {
 		key := item.Content[0].Value
 		event, known := eventOf(key)
 		if !known {
-			p.fail(join(at, key), "is no lifecycle event with a hook: %s are", strings.Join(Events(), ", "))
+			p.fail(join(at, key), "is no lifecycle event with a hook%s", suggest(key, Events()))
 			continue
 		}
-		hook := Hook{Event: event}
-		p.text(&hook.Name)(join(at, key), resolved(item.Content[1]))
+		hook := Hook{Event: event, Path: join(at, key)}
+		p.text(&hook.Name)(hook.Path, resolved(item.Content[1]))
+		if slices.ContainsFunc(p.spec.Hooks, func(h Hook) bool { return h.Event == event }) {
+			p.fail(hook.Path, "is a second hook for %s; an event has one", event)
+		}
 		p.spec.Hooks = append(p.spec.Hooks, hook)
 	}
-}
-
-// suggest names the known key that differs in case or by a letter.
-func suggest(key string, known readers) string {
-	var names []string
-	for name := range known {
-		if strings.EqualFold(name, key) || strings.HasPrefix(strings.ToLower(name), strings.ToLower(key)) {
-			return "; did you mean " + name + "?"
-		}
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return "; known here are " + strings.Join(names, ", ")
 }

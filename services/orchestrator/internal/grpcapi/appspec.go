@@ -7,11 +7,14 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
 
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/appspec"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
 )
 
 type appSpecs struct {
@@ -21,7 +24,7 @@ type appSpecs struct {
 
 const contentField = "app_spec_content.content"
 
-// CreateAppSpecDeployment makes a CreateDeployment of what the file asks for.
+// CreateAppSpecDeployment decides as CreateDeployment does, about the deployment that the file asks for.
 func (a *appSpecs) CreateAppSpecDeployment(
 	ctx context.Context, req *orchestratorpb.CreateAppSpecDeploymentRequest,
 ) (*orchestratorpb.CreateAppSpecDeploymentResponse, error) {
@@ -29,29 +32,55 @@ func (a *appSpecs) CreateAppSpecDeployment(
 	if err != nil {
 		return nil, err
 	}
-	service, err := a.s.Store.ServiceGet(ctx, orDefault(req.GetCluster()), req.GetService())
-	if err != nil {
-		return nil, err
+	hooks, noHooks := a.hooksOf(ctx, spec)
+	key := store.Key{Cluster: orDefault(req.GetCluster()), Name: req.GetService()}
+	var id string
+	decide := func(tx pgx.Tx, at *store.Aggregate) (rollout.Decision, error) {
+		if noHooks != nil { // told here, so that a request that was answered gets its answer again
+			return rollout.Decision{}, noHooks
+		}
+		user := &orchestratorpb.Service{}
+		if err := proto.Unmarshal(at.Spec, user); err != nil {
+			return rollout.Decision{}, err
+		}
+		if err := sameContainer(user.GetLoadBalancer(), spec); err != nil {
+			return rollout.Decision{}, err
+		}
+		request, err := requestOf(ctx, a.s.Store.In(tx), &orchestratorpb.CreateDeploymentRequest{
+			TaskDefinition:          appspec.DefinitionName(spec.TaskDefinition),
+			DeploymentConfiguration: appSpecConfiguration(user.GetDeploymentConfiguration(), req, hooks),
+		}, at.State.Service)
+		if err != nil {
+			return rollout.Decision{}, inFile(err, spec)
+		}
+		request.Supersede = req.GetSupersede()
+		id = request.ID
+		return rollout.Deploy(at.State, request, a.s.Now())
 	}
-	user := &orchestratorpb.Service{}
-	if err := proto.Unmarshal(service.Spec, user); err != nil {
-		return nil, err
+	return command(ctx, a.s, "CreateAppSpecDeployment", req, key, decide,
+		func(at store.Aggregate, made rollout.Decision) *orchestratorpb.CreateAppSpecDeploymentResponse {
+			return &orchestratorpb.CreateAppSpecDeploymentResponse{Deployment: a.s.deploymentOf(at, made, id), Warnings: warningsOf(spec)}
+		})
+}
+
+// inFile names the place in the file instead of the field of CreateDeployment.
+func inFile(err error, spec *appspec.AppSpec) error {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		for i, v := range p.Violations {
+			if v.Field == "task_definition" {
+				p.Violations[i].Field = contentField + "." + spec.Service + ".TaskDefinition"
+			}
+		}
 	}
-	if err := sameContainer(user.GetLoadBalancer(), spec); err != nil {
-		return nil, err
-	}
-	created, err := (&deployments{s: a.s}).CreateDeployment(ctx, &orchestratorpb.CreateDeploymentRequest{
-		RequestId: req.GetRequestId(), Cluster: req.GetCluster(), Service: req.GetService(), Supersede: req.GetSupersede(),
-		TaskDefinition: appspec.ShortName(spec.TaskDefinition), DeploymentConfiguration: appSpecConfiguration(user.GetDeploymentConfiguration(), req, spec),
-	})
-	if err != nil {
-		return nil, err
-	}
-	resp := &orchestratorpb.CreateAppSpecDeploymentResponse{Deployment: created.GetDeployment()}
+	return err
+}
+
+func warningsOf(spec *appspec.AppSpec) []string {
+	var warnings []string
 	for _, path := range spec.Ignored {
-		resp.Warnings = append(resp.Warnings, path+" is for AWS alone and was not looked at")
+		warnings = append(warnings, path+" is for AWS alone and was not looked at")
 	}
-	return resp, nil
+	return warnings
 }
 
 func readAppSpec(content *orchestratorpb.AppSpecContent) (*appspec.AppSpec, error) {
@@ -72,22 +101,21 @@ func readAppSpec(content *orchestratorpb.AppSpecContent) (*appspec.AppSpec, erro
 
 // sameContainer makes sure that the file leads traffic where the service does.
 func sameContainer(lb *orchestratorpb.LoadBalancer, spec *appspec.AppSpec) error {
+	at := contentField + "." + spec.Service + ".LoadBalancerInfo."
 	switch {
 	case lb == nil:
-		return problem.Invalid(contentField, "LoadBalancerInfo leads traffic to container %s, and the service has no load balancer", spec.ContainerName)
+		return problem.Invalid("service", "has no load balancer, and an AppSpec leads traffic through one")
 	case lb.GetContainerName() != "" && lb.GetContainerName() != spec.ContainerName:
-		return problem.Invalid(contentField, "LoadBalancerInfo.ContainerName is %s, and the service's load balancer leads to %s",
-			spec.ContainerName, lb.GetContainerName())
+		return problem.Invalid(at+"ContainerName", "is %s, and the service's load balancer leads to %s", spec.ContainerName, lb.GetContainerName())
 	case lb.GetContainerPort() != 0 && int(lb.GetContainerPort()) != spec.ContainerPort:
-		return problem.Invalid(contentField, "LoadBalancerInfo.ContainerPort is %d, and the service's load balancer leads to %d",
-			spec.ContainerPort, lb.GetContainerPort())
+		return problem.Invalid(at+"ContainerPort", "is %d, and the service's load balancer leads to %d", spec.ContainerPort, lb.GetContainerPort())
 	}
 	return nil
 }
 
 // appSpecConfiguration is the service's configuration with the file's hooks and the request's way to shift traffic.
 func appSpecConfiguration(
-	own *orchestratorpb.DeploymentConfiguration, req *orchestratorpb.CreateAppSpecDeploymentRequest, spec *appspec.AppSpec,
+	own *orchestratorpb.DeploymentConfiguration, req *orchestratorpb.CreateAppSpecDeploymentRequest, hooks []*orchestratorpb.LifecycleHook,
 ) *orchestratorpb.DeploymentConfiguration {
 	c := &orchestratorpb.DeploymentConfiguration{}
 	if own != nil {
@@ -102,28 +130,12 @@ func appSpecConfiguration(
 	if name != "" {
 		c.DeploymentConfigName, c.Strategy = name, orchestratorpb.DeploymentConfiguration_STRATEGY_UNSPECIFIED
 		c.LinearConfiguration, c.CanaryConfiguration, c.StepsConfiguration = nil, nil, nil
-		c.DeploymentCircuitBreaker, c.EarlySuccessCriteria = nil, nil // of ROLLING alone
+		// What is of ROLLING alone.
+		c.MinimumHealthyPercent, c.MaximumPercent, c.DeploymentCircuitBreaker, c.EarlySuccessCriteria = nil, nil, nil, nil
 	}
 	if req.GetAutoRollbackConfiguration() != nil {
 		c.AutoRollbackConfiguration = req.GetAutoRollbackConfiguration()
 	}
-	c.LifecycleHooks = nil
-	for _, h := range spec.Hooks {
-		c.LifecycleHooks = append(c.LifecycleHooks, &orchestratorpb.LifecycleHook{
-			Hook: appspec.ShortName(h.Name), ReportBack: true, LifecycleStages: []orchestratorpb.LifecycleStage{stageOfEvent(h.Event)},
-			FirstStepOnly: h.Event == appspec.BeforeAllowTraffic,
-		})
-	}
+	c.LifecycleHooks = hooks
 	return c
-}
-
-// stageOfEvent is the stage at which a lifecycle event of CodeDeploy happens.
-func stageOfEvent(event string) orchestratorpb.LifecycleStage {
-	return map[string]orchestratorpb.LifecycleStage{
-		appspec.BeforeInstall:         orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_PRE_SCALE_UP,
-		appspec.AfterInstall:          orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_POST_SCALE_UP,
-		appspec.AfterAllowTestTraffic: orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_POST_TEST_TRAFFIC_SHIFT,
-		appspec.BeforeAllowTraffic:    orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_PRE_PRODUCTION_TRAFFIC_SHIFT,
-		appspec.AfterAllowTraffic:     orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_POST_PRODUCTION_TRAFFIC_SHIFT,
-	}[event]
 }

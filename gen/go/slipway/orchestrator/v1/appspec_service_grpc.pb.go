@@ -29,9 +29,9 @@ const (
 // AppSpecService deploys what CodeDeploy's application specification asks for.
 type AppSpecServiceClient interface {
 	// CreateAppSpecDeployment begins a deployment by an AppSpec file for Amazon ECS, YAML or JSON. Its hooks are called with
-	// CodeDeploy's contract: once each, and the result comes by PutLifecycleEventHookExecutionStatus within an hour. A hook is named by
-	// the name it is registered with, or by the ARN of a Lambda function of that name. While another deployment is at work the service's
-	// deployment_concurrency decides, as for CreateDeployment.
+	// CodeDeploy's contract: once each, and the result comes by PutLifecycleEventHookExecutionStatus within an hour. A file names a
+	// hook by the name it is registered with, or by name or ARN of the Lambda function it calls; one that no hook stands for is refused.
+	// While another deployment is at work the service's deployment_concurrency decides, as for CreateDeployment.
 	//
 	//	grpcurl -plaintext -d '{"service":"web","deploymentConfigName":"CodeDeployDefault.ECSCanary10Percent5Minutes","appSpecContent":{
 	//	"content":"{\"version\":0.0,\"Resources\":[{\"S\":{\"Type\":\"AWS::ECS::Service\",\"Properties\":{\"TaskDefinition\":\"web\",
@@ -65,9 +65,9 @@ func (c *appSpecServiceClient) CreateAppSpecDeployment(ctx context.Context, in *
 // AppSpecService deploys what CodeDeploy's application specification asks for.
 type AppSpecServiceServer interface {
 	// CreateAppSpecDeployment begins a deployment by an AppSpec file for Amazon ECS, YAML or JSON. Its hooks are called with
-	// CodeDeploy's contract: once each, and the result comes by PutLifecycleEventHookExecutionStatus within an hour. A hook is named by
-	// the name it is registered with, or by the ARN of a Lambda function of that name. While another deployment is at work the service's
-	// deployment_concurrency decides, as for CreateDeployment.
+	// CodeDeploy's contract: once each, and the result comes by PutLifecycleEventHookExecutionStatus within an hour. A file names a
+	// hook by the name it is registered with, or by name or ARN of the Lambda function it calls; one that no hook stands for is refused.
+	// While another deployment is at work the service's deployment_concurrency decides, as for CreateDeployment.
 	//
 	//	grpcurl -plaintext -d '{"service":"web","deploymentConfigName":"CodeDeployDefault.ECSCanary10Percent5Minutes","appSpecContent":{
 	//	"content":"{\"version\":0.0,\"Resources\":[{\"S\":{\"Type\":\"AWS::ECS::Service\",\"Properties\":{\"TaskDefinition\":\"web\",
