@@ -116,7 +116,10 @@ func (a *App) wire(cfg Config, st *store.Store, driver runtime.Runtime, metrics 
 		Alarms: alarmspb.NewAlarmServiceClient(alarms), Containers: definitions.get, Now: time.Now, Log: log,
 		Metrics: metrics,
 	})
-	api := &grpcapi.Server{Store: st, Engine: a.engine, Runtime: driver, Health: healthcheckpb.NewTargetGroupServiceClient(health), Now: time.Now}
+	api := &grpcapi.Server{
+		Store: st, Engine: a.engine, Runtime: driver, Health: healthcheckpb.NewTargetGroupServiceClient(health),
+		Hooks: hookspb.NewHookServiceClient(hooks), Now: time.Now,
+	}
 	api.Register(a.server)
 	return nil
 }

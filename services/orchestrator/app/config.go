@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 
+	"github.com/slipway-deploy/slipway/drivers/runtime"
 	"github.com/slipway-deploy/slipway/platform/grpcclient"
 	"github.com/slipway-deploy/slipway/platform/grpcserver"
 )
@@ -20,6 +21,7 @@ type Config struct {
 	Runtime     string            `flag:"runtime" env:"SLIPWAY_RUNTIME" help:"where tasks run: process (on this machine) or docker"`
 	Docker      DockerConfig      `flag:"docker" env:"SLIPWAY_DOCKER"`
 	Version     string            `flag:"-"`
+	Driver      runtime.Runtime   `flag:"-"` // of a program that brings its own, which also closes it; nil: what Runtime names
 }
 
 // Default is the configuration with the addresses that the services have by default.

@@ -74,8 +74,16 @@ type driver interface {
 	io.Closer
 }
 
+// lent is a driver that is its owner's to close.
+type lent struct{ runtime.Runtime }
+
+func (lent) Close() error { return nil }
+
 // newRuntime starts the driver of the runtime that is asked for.
 func newRuntime(cfg Config, log *slog.Logger) (driver, error) {
+	if cfg.Driver != nil {
+		return lent{cfg.Driver}, nil
+	}
 	if cfg.Runtime == processRuntime {
 		return process.New(process.Config{Dir: cfg.RuntimeDir}, log)
 	}

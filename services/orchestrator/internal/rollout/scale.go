@@ -76,13 +76,22 @@ func (r *run) scale(lower, upper int) {
 	}
 	up := r.capacity()
 	total := r.existing()
+	full := total >= upper && r.missing()
 	for i := range r.Service.TaskSets {
-		r.stopSurplus(&r.Service.TaskSets[i], &up, lower, total >= upper)
+		r.stopSurplus(&r.Service.TaskSets[i], &up, lower, full)
 	}
 	total = r.existing()
 	for i := range r.Service.TaskSets {
 		total += r.startMissing(&r.Service.TaskSets[i], upper-total)
 	}
+}
+
+// missing reports whether a task set wants a task that it does not have.
+func (r *run) missing() bool {
+	return slices.ContainsFunc(r.Service.TaskSets, func(s TaskSet) bool {
+		_, _, good := s.live()
+		return !s.Frozen && good < s.Count
+	})
 }
 
 // capacity is how many tasks are healthy: in all, and where production traffic goes.
