@@ -5,9 +5,10 @@ import type { Client, Interceptor, Transport } from "@connectrpc/connect";
 import { baseUrl, guardToken } from "./address.js";
 import { AlarmService } from "./alarms.js";
 import { TargetGroupService } from "./healthcheck.js";
-import { HookService } from "./hooks.js";
+import { HookService, LifecycleEventService, SubscriptionService } from "./hooks.js";
 import { serviceClient } from "./leaving.js";
 import {
+  AppSpecService,
   ClusterService,
   DeploymentConfigService,
   DeploymentService,
@@ -49,10 +50,13 @@ export interface SlipwayClient {
   readonly taskDefinitions: Client<typeof TaskDefinitionService>;
   readonly services: Client<typeof ServiceService>;
   readonly deployments: Client<typeof DeploymentService>;
+  readonly appSpecs: Client<typeof AppSpecService>;
   readonly deploymentConfigs: Client<typeof DeploymentConfigService>;
   readonly tasks: Client<typeof TaskService>;
   readonly events: Client<typeof EventService>;
   readonly hooks: Client<typeof HookService>;
+  readonly lifecycleEvents: Client<typeof LifecycleEventService>;
+  readonly subscriptions: Client<typeof SubscriptionService>;
   readonly targetGroups: Client<typeof TargetGroupService>;
   readonly alarms: Client<typeof AlarmService>;
   /** Ends calls and streams under way, as "canceled", and closes the connections. A later call opens them again. */
@@ -98,15 +102,19 @@ export function assemble(options: ClientOptions, platform: Platform): SlipwayCli
     });
   };
   const orchestrator = transport("orchestrator");
+  const hooks = transport("hooks");
   return {
     clusters: serviceClient(ClusterService, orchestrator),
     taskDefinitions: serviceClient(TaskDefinitionService, orchestrator),
     services: serviceClient(ServiceService, orchestrator),
     deployments: serviceClient(DeploymentService, orchestrator),
+    appSpecs: serviceClient(AppSpecService, orchestrator),
     deploymentConfigs: serviceClient(DeploymentConfigService, orchestrator),
     tasks: serviceClient(TaskService, orchestrator),
     events: serviceClient(EventService, orchestrator),
-    hooks: serviceClient(HookService, transport("hooks")),
+    hooks: serviceClient(HookService, hooks),
+    lifecycleEvents: serviceClient(LifecycleEventService, hooks),
+    subscriptions: serviceClient(SubscriptionService, hooks),
     targetGroups: serviceClient(TargetGroupService, transport("healthcheck")),
     alarms: serviceClient(AlarmService, transport("alarms")),
     close: () => {

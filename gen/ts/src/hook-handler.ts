@@ -9,6 +9,7 @@ import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 
 import {
+  Contract,
   HookHandlerService,
   HookStatus,
   type HandleHookRequest,
@@ -29,6 +30,12 @@ export interface HookCall {
   stage: Stage | (string & {});
   /** The deployment's id. */
   deployment: string;
+  /**
+   * CodeDeploy's contract: what the handler answers does not count. The call is made once, and the result is told by
+   * client.lifecycleEvents.putLifecycleEventHookExecutionStatus with deployment and executionId. Only these, the attempt
+   * and the stage are set.
+   */
+  reportBack: boolean;
   /** The service's cluster. */
   cluster: string;
   /** The service's name. */
@@ -93,12 +100,13 @@ export function hookRoutes(handler: HookHandler): (router: ConnectRouter) => voi
 
 function callOf(r: HandleHookRequest, signal: AbortSignal): HookCall {
   const details = r.executionDetails;
-  const [cluster = "", service = ""] = (details?.serviceArn ?? "").split("/");
+  const [cluster = "", service = ""] = (details?.serviceArn ?? "").split("/").slice(-2);
   return {
     executionId: r.executionId,
     attempt: r.attempt,
     stage: r.lifecycleStage,
-    deployment: r.resourceArn,
+    deployment: r.deploymentId || (r.resourceArn.split("/").at(-1) ?? ""),
+    reportBack: r.contract === Contract.CODEDEPLOY,
     cluster,
     service,
     targetServiceRevision: details?.targetServiceRevisionArn ?? "",

@@ -2,8 +2,8 @@
 // @generated from file slipway/alarms/v1/alarm.proto (package slipway.alarms.v1, syntax proto3)
 /* eslint-disable */
 
-// Package slipway.alarms.v1 is the contract of the alarms service: metric alarms over pushed metrics, in the
-// terms of Amazon CloudWatch.
+// Package slipway.alarms.v1 is the contract of the alarms service: metric alarms over pushed and fetched metrics, and composite
+// alarms over other alarms, in the terms of Amazon CloudWatch.
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file slipway/alarms/v1/alarm.proto.
  */
 export const file_slipway_alarms_v1_alarm: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zbGlwd2F5L2FsYXJtcy92MS9hbGFybS5wcm90bxIRc2xpcHdheS5hbGFybXMudjEiKAoJRGltZW5zaW9uEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkimQ4KC01ldHJpY0FsYXJtEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEhMKC21ldHJpY19uYW1lGAQgASgJEjAKCmRpbWVuc2lvbnMYBSADKAsyHC5zbGlwd2F5LmFsYXJtcy52MS5EaW1lbnNpb24SDAoEdW5pdBgGIAEoCRI7CglzdGF0aXN0aWMYByABKA4yKC5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybS5TdGF0aXN0aWMSGgoSZXh0ZW5kZWRfc3RhdGlzdGljGAggASgJEikKBnBlcmlvZBgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaChJldmFsdWF0aW9uX3BlcmlvZHMYCiABKAUSGwoTZGF0YXBvaW50c190b19hbGFybRgLIAEoBRIRCgl0aHJlc2hvbGQYDCABKAESTgoTY29tcGFyaXNvbl9vcGVyYXRvchgNIAEoDjIxLnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY0FsYXJtLkNvbXBhcmlzb25PcGVyYXRvchJLChJ0cmVhdF9taXNzaW5nX2RhdGEYDiABKA4yLy5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybS5UcmVhdE1pc3NpbmdEYXRhEm0KJGV2YWx1YXRlX2xvd19zYW1wbGVfY291bnRfcGVyY2VudGlsZRgPIAEoDjI/LnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY0FsYXJtLkV2YWx1YXRlTG93U2FtcGxlQ291bnRQZXJjZW50aWxlEjMKBXN0YXRlGBAgASgOMiQuc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0uU3RhdGUSFAoMc3RhdGVfcmVhc29uGBEgASgJEhkKEXN0YXRlX3JlYXNvbl9kYXRhGBIgASgJEjUKEXN0YXRlX3VwZGF0ZV90aW1lGBMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9ldmFsdWF0aW9uX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEj0KGWNvbmZpZ3VyYXRpb25fdXBkYXRlX3RpbWUYFSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYFiABKAkiWgoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIMCghTVEFURV9PSxABEg8KC1NUQVRFX0FMQVJNEAISGwoXU1RBVEVfSU5TVUZGSUNJRU5UX0RBVEEQAyKLAgoSQ29tcGFyaXNvbk9wZXJhdG9yEiMKH0NPTVBBUklTT05fT1BFUkFUT1JfVU5TUEVDSUZJRUQQABI6CjZDT01QQVJJU09OX09QRVJBVE9SX0dSRUFURVJfVEhBTl9PUl9FUVVBTF9UT19USFJFU0hPTEQQARIuCipDT01QQVJJU09OX09QRVJBVE9SX0dSRUFURVJfVEhBTl9USFJFU0hPTEQQAhIrCidDT01QQVJJU09OX09QRVJBVE9SX0xFU1NfVEhBTl9USFJFU0hPTEQQAxI3CjNDT01QQVJJU09OX09QRVJBVE9SX0xFU1NfVEhBTl9PUl9FUVVBTF9UT19USFJFU0hPTEQQBCKaAQoJU3RhdGlzdGljEhkKFVNUQVRJU1RJQ19VTlNQRUNJRklFRBAAEhoKFlNUQVRJU1RJQ19TQU1QTEVfQ09VTlQQARIVChFTVEFUSVNUSUNfQVZFUkFHRRACEhEKDVNUQVRJU1RJQ19TVU0QAxIVChFTVEFUSVNUSUNfTUlOSU1VTRAEEhUKEVNUQVRJU1RJQ19NQVhJTVVNEAUivQEKEFRyZWF0TWlzc2luZ0RhdGESIgoeVFJFQVRfTUlTU0lOR19EQVRBX1VOU1BFQ0lGSUVEEAASHgoaVFJFQVRfTUlTU0lOR19EQVRBX01JU1NJTkcQARIdChlUUkVBVF9NSVNTSU5HX0RBVEFfSUdOT1JFEAISIAocVFJFQVRfTUlTU0lOR19EQVRBX0JSRUFDSElORxADEiQKIFRSRUFUX01JU1NJTkdfREFUQV9OT1RfQlJFQUNISU5HEAQivAEKIEV2YWx1YXRlTG93U2FtcGxlQ291bnRQZXJjZW50aWxlEjQKMEVWQUxVQVRFX0xPV19TQU1QTEVfQ09VTlRfUEVSQ0VOVElMRV9VTlNQRUNJRklFRBAAEjEKLUVWQUxVQVRFX0xPV19TQU1QTEVfQ09VTlRfUEVSQ0VOVElMRV9FVkFMVUFURRABEi8KK0VWQUxVQVRFX0xPV19TQU1QTEVfQ09VTlRfUEVSQ0VOVElMRV9JR05PUkUQAiLrAgoLTWV0cmljRGF0dW0SEwoLbWV0cmljX25hbWUYASABKAkSMAoKZGltZW5zaW9ucxgCIAMoCzIcLnNsaXB3YXkuYWxhcm1zLnYxLkRpbWVuc2lvbhItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKBXZhbHVlGAQgASgBSACIAQESDgoGdmFsdWVzGAUgAygBEg4KBmNvdW50cxgGIAMoARJFChBzdGF0aXN0aWNfdmFsdWVzGAcgASgLMisuc2xpcHdheS5hbGFybXMudjEuTWV0cmljRGF0dW0uU3RhdGlzdGljU2V0EgwKBHVuaXQYCCABKAkaUwoMU3RhdGlzdGljU2V0EhQKDHNhbXBsZV9jb3VudBgBIAEoARILCgNzdW0YAiABKAESDwoHbWluaW11bRgDIAEoARIPCgdtYXhpbXVtGAQgASgBQggKBl92YWx1ZSL7AQoQQWxhcm1IaXN0b3J5SXRlbRISCgphbGFybV9uYW1lGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKBHR5cGUYAyABKA4yKC5zbGlwd2F5LmFsYXJtcy52MS5BbGFybUhpc3RvcnlJdGVtLlR5cGUSDwoHc3VtbWFyeRgEIAEoCRIMCgRkYXRhGAUgASgJIlIKBFR5cGUSFAoQVFlQRV9VTlNQRUNJRklFRBAAEh0KGVRZUEVfQ09ORklHVVJBVElPTl9VUERBVEUQARIVChFUWVBFX1NUQVRFX1VQREFURRACYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch1zbGlwd2F5L2FsYXJtcy92MS9hbGFybS5wcm90bxIRc2xpcHdheS5hbGFybXMudjEiKAoJRGltZW5zaW9uEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiqgEKDE1ldHJpY1NvdXJjZRIyCgR0eXBlGAEgASgOMiQuc2xpcHdheS5hbGFybXMudjEuTWV0cmljU291cmNlLlR5cGUSDQoFcXVlcnkYAiABKAkiVwoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASDwoLVFlQRV9QVVNIRUQQARITCg9UWVBFX1BST01FVEhFVVMQAhITCg9UWVBFX0NMT1VEV0FUQ0gQAyLeAQoKTWV0cmljU3RhdBIRCgluYW1lc3BhY2UYASABKAkSEwoLbWV0cmljX25hbWUYAiABKAkSMAoKZGltZW5zaW9ucxgDIAMoCzIcLnNsaXB3YXkuYWxhcm1zLnYxLkRpbWVuc2lvbhIMCgR1bml0GAQgASgJEgwKBHN0YXQYBSABKAkSKQoGcGVyaW9kGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KBnNvdXJjZRgHIAEoCzIfLnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY1NvdXJjZSKJAQoPTWV0cmljRGF0YVF1ZXJ5EgoKAmlkGAEgASgJEjIKC21ldHJpY19zdGF0GAIgASgLMh0uc2xpcHdheS5hbGFybXMudjEuTWV0cmljU3RhdBISCgpleHByZXNzaW9uGAMgASgJEg0KBWxhYmVsGAQgASgJEhMKC3JldHVybl9kYXRhGAUgASgIIr4BChBFdmFsdWF0aW9uV2luZG93EjYKBHR5cGUYASABKA4yKC5zbGlwd2F5LmFsYXJtcy52MS5FdmFsdWF0aW9uV2luZG93LlR5cGUSLQoKdXRjX29mZnNldBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJDCgRUeXBlEhQKEFRZUEVfVU5TUEVDSUZJRUQQABIQCgxUWVBFX1NMSURJTkcQARITCg9UWVBFX1dBTExfQ0xPQ0sQAiKgEgoLTWV0cmljQWxhcm0SDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSEwoLbWV0cmljX25hbWUYBCABKAkSMAoKZGltZW5zaW9ucxgFIAMoCzIcLnNsaXB3YXkuYWxhcm1zLnYxLkRpbWVuc2lvbhIMCgR1bml0GAYgASgJEjsKCXN0YXRpc3RpYxgHIAEoDjIoLnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY0FsYXJtLlN0YXRpc3RpYxIaChJleHRlbmRlZF9zdGF0aXN0aWMYCCABKAkSKQoGcGVyaW9kGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKEmV2YWx1YXRpb25fcGVyaW9kcxgKIAEoBRIbChNkYXRhcG9pbnRzX3RvX2FsYXJtGAsgASgFEhEKCXRocmVzaG9sZBgMIAEoARJOChNjb21wYXJpc29uX29wZXJhdG9yGA0gASgOMjEuc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0uQ29tcGFyaXNvbk9wZXJhdG9yEksKEnRyZWF0X21pc3NpbmdfZGF0YRgOIAEoDjIvLnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY0FsYXJtLlRyZWF0TWlzc2luZ0RhdGESbQokZXZhbHVhdGVfbG93X3NhbXBsZV9jb3VudF9wZXJjZW50aWxlGA8gASgOMj8uc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0uRXZhbHVhdGVMb3dTYW1wbGVDb3VudFBlcmNlbnRpbGUSMwoFc3RhdGUYECABKA4yJC5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybS5TdGF0ZRIUCgxzdGF0ZV9yZWFzb24YESABKAkSGQoRc3RhdGVfcmVhc29uX2RhdGEYEiABKAkSNQoRc3RhdGVfdXBkYXRlX3RpbWUYEyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2V2YWx1YXRpb25fdGltZRgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPQoZY29uZmlndXJhdGlvbl91cGRhdGVfdGltZRgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgWIAEoCRIzCgdtZXRyaWNzGBcgAygLMiIuc2xpcHdheS5hbGFybXMudjEuTWV0cmljRGF0YVF1ZXJ5Ei8KBnNvdXJjZRgYIAEoCzIfLnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY1NvdXJjZRI+ChFldmFsdWF0aW9uX3dpbmRvdxgZIAEoCzIjLnNsaXB3YXkuYWxhcm1zLnYxLkV2YWx1YXRpb25XaW5kb3cSKgoHd2FybV91cBgaIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJIChBldmFsdWF0aW9uX3N0YXRlGBsgASgOMi4uc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0uRXZhbHVhdGlvblN0YXRlEh8KF2V2YWx1YXRpb25fc3RhdGVfcmVhc29uGBwgASgJIloKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASDAoIU1RBVEVfT0sQARIPCgtTVEFURV9BTEFSTRACEhsKF1NUQVRFX0lOU1VGRklDSUVOVF9EQVRBEAMiiwIKEkNvbXBhcmlzb25PcGVyYXRvchIjCh9DT01QQVJJU09OX09QRVJBVE9SX1VOU1BFQ0lGSUVEEAASOgo2Q09NUEFSSVNPTl9PUEVSQVRPUl9HUkVBVEVSX1RIQU5fT1JfRVFVQUxfVE9fVEhSRVNIT0xEEAESLgoqQ09NUEFSSVNPTl9PUEVSQVRPUl9HUkVBVEVSX1RIQU5fVEhSRVNIT0xEEAISKwonQ09NUEFSSVNPTl9PUEVSQVRPUl9MRVNTX1RIQU5fVEhSRVNIT0xEEAMSNwozQ09NUEFSSVNPTl9PUEVSQVRPUl9MRVNTX1RIQU5fT1JfRVFVQUxfVE9fVEhSRVNIT0xEEAQimgEKCVN0YXRpc3RpYxIZChVTVEFUSVNUSUNfVU5TUEVDSUZJRUQQABIaChZTVEFUSVNUSUNfU0FNUExFX0NPVU5UEAESFQoRU1RBVElTVElDX0FWRVJBR0UQAhIRCg1TVEFUSVNUSUNfU1VNEAMSFQoRU1RBVElTVElDX01JTklNVU0QBBIVChFTVEFUSVNUSUNfTUFYSU1VTRAFIr0BChBUcmVhdE1pc3NpbmdEYXRhEiIKHlRSRUFUX01JU1NJTkdfREFUQV9VTlNQRUNJRklFRBAAEh4KGlRSRUFUX01JU1NJTkdfREFUQV9NSVNTSU5HEAESHQoZVFJFQVRfTUlTU0lOR19EQVRBX0lHTk9SRRACEiAKHFRSRUFUX01JU1NJTkdfREFUQV9CUkVBQ0hJTkcQAxIkCiBUUkVBVF9NSVNTSU5HX0RBVEFfTk9UX0JSRUFDSElORxAEIrwBCiBFdmFsdWF0ZUxvd1NhbXBsZUNvdW50UGVyY2VudGlsZRI0CjBFVkFMVUFURV9MT1dfU0FNUExFX0NPVU5UX1BFUkNFTlRJTEVfVU5TUEVDSUZJRUQQABIxCi1FVkFMVUFURV9MT1dfU0FNUExFX0NPVU5UX1BFUkNFTlRJTEVfRVZBTFVBVEUQARIvCitFVkFMVUFURV9MT1dfU0FNUExFX0NPVU5UX1BFUkNFTlRJTEVfSUdOT1JFEAIixwEKD0V2YWx1YXRpb25TdGF0ZRIgChxFVkFMVUFUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASIQodRVZBTFVBVElPTl9TVEFURV9QQVJUSUFMX0RBVEEQARIlCiFFVkFMVUFUSU9OX1NUQVRFX0VWQUxVQVRJT05fRVJST1IQAhInCiNFVkFMVUFUSU9OX1NUQVRFX0VWQUxVQVRJT05fRkFJTFVSRRADEh8KG0VWQUxVQVRJT05fU1RBVEVfSU5fV0FSTV9VUBAEIvYGCg5Db21wb3NpdGVBbGFybRIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhIKCmFsYXJtX3J1bGUYAyABKAkSGgoSYWN0aW9uc19zdXBwcmVzc29yGAQgASgJEkEKHmFjdGlvbnNfc3VwcHJlc3Nvcl93YWl0X3BlcmlvZBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJGCiNhY3Rpb25zX3N1cHByZXNzb3JfZXh0ZW5zaW9uX3BlcmlvZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIzCgVzdGF0ZRgHIAEoDjIkLnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY0FsYXJtLlN0YXRlEhQKDHN0YXRlX3JlYXNvbhgIIAEoCRIZChFzdGF0ZV9yZWFzb25fZGF0YRgJIAEoCRI1ChFzdGF0ZV91cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZXZhbHVhdGlvbl90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI9Chljb25maWd1cmF0aW9uX3VwZGF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGA0gASgJEk0KFWFjdGlvbnNfc3VwcHJlc3NlZF9ieRgOIAEoDjIuLnNsaXB3YXkuYWxhcm1zLnYxLkNvbXBvc2l0ZUFsYXJtLlN1cHByZXNzZWRCeRIhChlhY3Rpb25zX3N1cHByZXNzZWRfcmVhc29uGA8gASgJEkgKEGV2YWx1YXRpb25fc3RhdGUYECABKA4yLi5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybS5FdmFsdWF0aW9uU3RhdGUSHwoXZXZhbHVhdGlvbl9zdGF0ZV9yZWFzb24YESABKAkiiQEKDFN1cHByZXNzZWRCeRIdChlTVVBQUkVTU0VEX0JZX1VOU1BFQ0lGSUVEEAASHQoZU1VQUFJFU1NFRF9CWV9XQUlUX1BFUklPRBABEiIKHlNVUFBSRVNTRURfQllfRVhURU5TSU9OX1BFUklPRBACEhcKE1NVUFBSRVNTRURfQllfQUxBUk0QAyLrAgoLTWV0cmljRGF0dW0SEwoLbWV0cmljX25hbWUYASABKAkSMAoKZGltZW5zaW9ucxgCIAMoCzIcLnNsaXB3YXkuYWxhcm1zLnYxLkRpbWVuc2lvbhItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKBXZhbHVlGAQgASgBSACIAQESDgoGdmFsdWVzGAUgAygBEg4KBmNvdW50cxgGIAMoARJFChBzdGF0aXN0aWNfdmFsdWVzGAcgASgLMisuc2xpcHdheS5hbGFybXMudjEuTWV0cmljRGF0dW0uU3RhdGlzdGljU2V0EgwKBHVuaXQYCCABKAkaUwoMU3RhdGlzdGljU2V0EhQKDHNhbXBsZV9jb3VudBgBIAEoARILCgNzdW0YAiABKAESDwoHbWluaW11bRgDIAEoARIPCgdtYXhpbXVtGAQgASgBQggKBl92YWx1ZSL7AQoQQWxhcm1IaXN0b3J5SXRlbRISCgphbGFybV9uYW1lGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKBHR5cGUYAyABKA4yKC5zbGlwd2F5LmFsYXJtcy52MS5BbGFybUhpc3RvcnlJdGVtLlR5cGUSDwoHc3VtbWFyeRgEIAEoCRIMCgRkYXRhGAUgASgJIlIKBFR5cGUSFAoQVFlQRV9VTlNQRUNJRklFRBAAEh0KGVRZUEVfQ09ORklHVVJBVElPTl9VUERBVEUQARIVChFUWVBFX1NUQVRFX1VQREFURRACYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Dimension is a name and value that is part of a metric's identity.
@@ -46,13 +46,259 @@ export const DimensionSchema: GenMessage<Dimension> = /*@__PURE__*/
   messageDesc(file_slipway_alarms_v1_alarm, 0);
 
 /**
- * MetricAlarm watches one statistic of one metric. The fields are those of CloudWatch's PutMetricAlarm.
+ * MetricSource says where the data of a metric come from.
+ *
+ * @generated from message slipway.alarms.v1.MetricSource
+ */
+export type MetricSource = Message<"slipway.alarms.v1.MetricSource"> & {
+  /**
+   * The kind. One that the operator has not set up is refused.
+   *
+   * @generated from field: slipway.alarms.v1.MetricSource.Type type = 1;
+   */
+  type: MetricSource_Type;
+
+  /**
+   * An expression in the source's language that gives one series, e.g. PromQL, in place of metric_name, dimensions and statistic. It
+   * is evaluated at the end of each period. TYPE_PROMETHEUS and TYPE_CLOUDWATCH alone have one.
+   *
+   * @generated from field: string query = 2;
+   */
+  query: string;
+};
+
+/**
+ * Describes the message slipway.alarms.v1.MetricSource.
+ * Use `create(MetricSourceSchema)` to create a new message.
+ */
+export const MetricSourceSchema: GenMessage<MetricSource> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm, 1);
+
+/**
+ * Type is the kind of a source.
+ *
+ * @generated from enum slipway.alarms.v1.MetricSource.Type
+ */
+export enum MetricSource_Type {
+  /**
+   * As TYPE_PUSHED.
+   *
+   * @generated from enum value: TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * PutMetricData pushes them.
+   *
+   * @generated from enum value: TYPE_PUSHED = 1;
+   */
+  PUSHED = 1,
+
+  /**
+   * The Prometheus server of the setting -prometheus-url is asked.
+   *
+   * @generated from enum value: TYPE_PROMETHEUS = 2;
+   */
+  PROMETHEUS = 2,
+
+  /**
+   * Amazon CloudWatch in the region of the setting -cloudwatch-region is asked.
+   *
+   * @generated from enum value: TYPE_CLOUDWATCH = 3;
+   */
+  CLOUDWATCH = 3,
+}
+
+/**
+ * Describes the enum slipway.alarms.v1.MetricSource.Type.
+ */
+export const MetricSource_TypeSchema: GenEnum<MetricSource_Type> = /*@__PURE__*/
+  enumDesc(file_slipway_alarms_v1_alarm, 1, 0);
+
+/**
+ * MetricStat is a statistic of one metric.
+ *
+ * @generated from message slipway.alarms.v1.MetricStat
+ */
+export type MetricStat = Message<"slipway.alarms.v1.MetricStat"> & {
+  /**
+   * The metric's namespace.
+   *
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * The metric's name; empty with a query of the source.
+   *
+   * @generated from field: string metric_name = 2;
+   */
+  metricName: string;
+
+  /**
+   * The metric's dimensions, at most 30.
+   *
+   * @generated from field: repeated slipway.alarms.v1.Dimension dimensions = 3;
+   */
+  dimensions: Dimension[];
+
+  /**
+   * The metric's unit; with a unit, only samples with that unit are seen.
+   *
+   * @generated from field: string unit = 4;
+   */
+  unit: string;
+
+  /**
+   * The statistic in CloudWatch's spelling: SampleCount, Average, Sum, Minimum, Maximum, p99, tm95, TM(2%:98%), IQM, PR(:300) ...
+   * Empty with a query of the source.
+   *
+   * @generated from field: string stat = 5;
+   */
+  stat: string;
+
+  /**
+   * The period; the same in every metric of an alarm.
+   *
+   * @generated from field: google.protobuf.Duration period = 6;
+   */
+  period?: Duration | undefined;
+
+  /**
+   * Where the data come from; absent means pushed.
+   *
+   * @generated from field: slipway.alarms.v1.MetricSource source = 7;
+   */
+  source?: MetricSource | undefined;
+};
+
+/**
+ * Describes the message slipway.alarms.v1.MetricStat.
+ * Use `create(MetricStatSchema)` to create a new message.
+ */
+export const MetricStatSchema: GenMessage<MetricStat> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm, 2);
+
+/**
+ * MetricDataQuery is a metric or an expression over others, as in CloudWatch's PutMetricAlarm.
+ *
+ * @generated from message slipway.alarms.v1.MetricDataQuery
+ */
+export type MetricDataQuery = Message<"slipway.alarms.v1.MetricDataQuery"> & {
+  /**
+   * The name that expressions use: a small letter, then letters, digits and underscores.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The metric; exclusive with expression.
+   *
+   * @generated from field: slipway.alarms.v1.MetricStat metric_stat = 2;
+   */
+  metricStat?: MetricStat | undefined;
+
+  /**
+   * Metric math, e.g. "100 * errors / requests"; exclusive with metric_stat. A missing operand counts as 0, and a division by zero
+   * gives no datapoint. docs/alarms.md lists the functions.
+   *
+   * @generated from field: string expression = 3;
+   */
+  expression: string;
+
+  /**
+   * What it is called for people.
+   *
+   * @generated from field: string label = 4;
+   */
+  label: string;
+
+  /**
+   * True for the one query that the alarm compares with its threshold.
+   *
+   * @generated from field: bool return_data = 5;
+   */
+  returnData: boolean;
+};
+
+/**
+ * Describes the message slipway.alarms.v1.MetricDataQuery.
+ * Use `create(MetricDataQuerySchema)` to create a new message.
+ */
+export const MetricDataQuerySchema: GenMessage<MetricDataQuery> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm, 3);
+
+/**
+ * EvaluationWindow says which spans of time the periods are.
+ *
+ * @generated from message slipway.alarms.v1.EvaluationWindow
+ */
+export type EvaluationWindow = Message<"slipway.alarms.v1.EvaluationWindow"> & {
+  /**
+   * The kind.
+   *
+   * @generated from field: slipway.alarms.v1.EvaluationWindow.Type type = 1;
+   */
+  type: EvaluationWindow_Type;
+
+  /**
+   * With TYPE_WALL_CLOCK: how far the clock is ahead of UTC, a multiple of 5 minutes between -14 and 14 hours.
+   *
+   * @generated from field: google.protobuf.Duration utc_offset = 2;
+   */
+  utcOffset?: Duration | undefined;
+};
+
+/**
+ * Describes the message slipway.alarms.v1.EvaluationWindow.
+ * Use `create(EvaluationWindowSchema)` to create a new message.
+ */
+export const EvaluationWindowSchema: GenMessage<EvaluationWindow> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm, 4);
+
+/**
+ * Type is the kind of a window.
+ *
+ * @generated from enum slipway.alarms.v1.EvaluationWindow.Type
+ */
+export enum EvaluationWindow_Type {
+  /**
+   * As TYPE_SLIDING.
+   *
+   * @generated from enum value: TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Periods end at each evaluation: a period of 5 minutes that is evaluated each minute slides by a minute.
+   *
+   * @generated from enum value: TYPE_SLIDING = 1;
+   */
+  SLIDING = 1,
+
+  /**
+   * Periods begin where the clock's do: at 12:00, 12:05 ... The period must be 60 s, 5 minutes, an hour, a day or a week.
+   *
+   * @generated from enum value: TYPE_WALL_CLOCK = 2;
+   */
+  WALL_CLOCK = 2,
+}
+
+/**
+ * Describes the enum slipway.alarms.v1.EvaluationWindow.Type.
+ */
+export const EvaluationWindow_TypeSchema: GenEnum<EvaluationWindow_Type> = /*@__PURE__*/
+  enumDesc(file_slipway_alarms_v1_alarm, 4, 0);
+
+/**
+ * MetricAlarm watches one statistic of one metric, or metric math over several. The fields are those of CloudWatch's PutMetricAlarm.
  *
  * @generated from message slipway.alarms.v1.MetricAlarm
  */
 export type MetricAlarm = Message<"slipway.alarms.v1.MetricAlarm"> & {
   /**
-   * The name, unique in the installation.
+   * The name, unique in the installation, also among composite alarms.
    *
    * @generated from field: string name = 1;
    */
@@ -66,14 +312,15 @@ export type MetricAlarm = Message<"slipway.alarms.v1.MetricAlarm"> & {
   description: string;
 
   /**
-   * The metric's namespace, e.g. "AWS/ApplicationELB".
+   * The metric's namespace, e.g. "AWS/ApplicationELB". Missing data of "AWS/DynamoDB" are always ignored, as in CloudWatch. Empty with
+   * metrics or a query of the source.
    *
    * @generated from field: string namespace = 3;
    */
   namespace: string;
 
   /**
-   * The metric's name, e.g. "HTTPCode_Target_5XX_Count".
+   * The metric's name, e.g. "HTTPCode_Target_5XX_Count". Empty with metrics or a query of the source.
    *
    * @generated from field: string metric_name = 4;
    */
@@ -101,28 +348,30 @@ export type MetricAlarm = Message<"slipway.alarms.v1.MetricAlarm"> & {
   statistic: MetricAlarm_Statistic;
 
   /**
-   * A percentile such as "p99" or "p99.9"; exclusive with statistic.
+   * Another statistic; exclusive with statistic: a percentile such as p99 or p99.9 (p0 to p100), tm95, tc95, ts95 or wm95 (the
+   * trimmed mean, count, sum and the winsorized mean of the lowest 95 %), IQM (the mean of the middle half), PR(100:300) (how many
+   * percent are above 100 and at most 300; a bound may be left out), TM, TC, TS or WM with bounds such as (2%:98%) or (:300).
    *
    * @generated from field: string extended_statistic = 8;
    */
   extendedStatistic: string;
 
   /**
-   * The period: 10, 20, 30 s or a multiple of 60 s; Slipway also takes 1 s and 5 s.
+   * The period: 10, 20, 30 s or a multiple of 60 s; Slipway also takes 1 s and 5 s. Empty with metrics, which have periods.
    *
    * @generated from field: google.protobuf.Duration period = 9;
    */
   period?: Duration | undefined;
 
   /**
-   * N: how many periods are looked at.
+   * N: how many periods are looked at. N periods must not be longer than a day or, if the period is an hour or more, a week.
    *
    * @generated from field: int32 evaluation_periods = 10;
    */
   evaluationPeriods: number;
 
   /**
-   * M: how many of them must breach; 0 means N.
+   * M: how many of them must breach, 1 to N; 0 means N.
    *
    * @generated from field: int32 datapoints_to_alarm = 11;
    */
@@ -204,6 +453,49 @@ export type MetricAlarm = Message<"slipway.alarms.v1.MetricAlarm"> & {
    * @generated from field: string etag = 22;
    */
   etag: string;
+
+  /**
+   * Metric math: at most 10 metrics and 10 expressions, of which one returns data. In place of namespace, metric_name, dimensions,
+   * unit, statistic, extended_statistic, period and source.
+   *
+   * @generated from field: repeated slipway.alarms.v1.MetricDataQuery metrics = 23;
+   */
+  metrics: MetricDataQuery[];
+
+  /**
+   * Where the metric's data come from; absent means pushed.
+   *
+   * @generated from field: slipway.alarms.v1.MetricSource source = 24;
+   */
+  source?: MetricSource | undefined;
+
+  /**
+   * Which spans of time the periods are; absent means sliding.
+   *
+   * @generated from field: slipway.alarms.v1.EvaluationWindow evaluation_window = 25;
+   */
+  evaluationWindow?: EvaluationWindow | undefined;
+
+  /**
+   * How long after its definition the alarm is not evaluated, 1 to 2880 whole minutes; absent means not at all.
+   *
+   * @generated from field: google.protobuf.Duration warm_up = 26;
+   */
+  warmUp?: Duration | undefined;
+
+  /**
+   * Output only. Set when evaluating is not as it should be: then the state is the last that was found.
+   *
+   * @generated from field: slipway.alarms.v1.MetricAlarm.EvaluationState evaluation_state = 27;
+   */
+  evaluationState: MetricAlarm_EvaluationState;
+
+  /**
+   * Output only. A sentence about evaluation_state.
+   *
+   * @generated from field: string evaluation_state_reason = 28;
+   */
+  evaluationStateReason: string;
 };
 
 /**
@@ -211,7 +503,7 @@ export type MetricAlarm = Message<"slipway.alarms.v1.MetricAlarm"> & {
  * Use `create(MetricAlarmSchema)` to create a new message.
  */
 export const MetricAlarmSchema: GenMessage<MetricAlarm> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm, 1);
+  messageDesc(file_slipway_alarms_v1_alarm, 5);
 
 /**
  * State is CloudWatch's StateValue.
@@ -252,7 +544,7 @@ export enum MetricAlarm_State {
  * Describes the enum slipway.alarms.v1.MetricAlarm.State.
  */
 export const MetricAlarm_StateSchema: GenEnum<MetricAlarm_State> = /*@__PURE__*/
-  enumDesc(file_slipway_alarms_v1_alarm, 1, 0);
+  enumDesc(file_slipway_alarms_v1_alarm, 5, 0);
 
 /**
  * ComparisonOperator compares the statistic with the threshold.
@@ -300,7 +592,7 @@ export enum MetricAlarm_ComparisonOperator {
  * Describes the enum slipway.alarms.v1.MetricAlarm.ComparisonOperator.
  */
 export const MetricAlarm_ComparisonOperatorSchema: GenEnum<MetricAlarm_ComparisonOperator> = /*@__PURE__*/
-  enumDesc(file_slipway_alarms_v1_alarm, 1, 1);
+  enumDesc(file_slipway_alarms_v1_alarm, 5, 1);
 
 /**
  * Statistic is how the samples of a period become one value.
@@ -355,7 +647,7 @@ export enum MetricAlarm_Statistic {
  * Describes the enum slipway.alarms.v1.MetricAlarm.Statistic.
  */
 export const MetricAlarm_StatisticSchema: GenEnum<MetricAlarm_Statistic> = /*@__PURE__*/
-  enumDesc(file_slipway_alarms_v1_alarm, 1, 2);
+  enumDesc(file_slipway_alarms_v1_alarm, 5, 2);
 
 /**
  * TreatMissingData says what a period without samples counts as.
@@ -403,7 +695,7 @@ export enum MetricAlarm_TreatMissingData {
  * Describes the enum slipway.alarms.v1.MetricAlarm.TreatMissingData.
  */
 export const MetricAlarm_TreatMissingDataSchema: GenEnum<MetricAlarm_TreatMissingData> = /*@__PURE__*/
-  enumDesc(file_slipway_alarms_v1_alarm, 1, 3);
+  enumDesc(file_slipway_alarms_v1_alarm, 5, 3);
 
 /**
  * EvaluateLowSampleCountPercentile says what happens when a percentile has too few samples.
@@ -437,7 +729,231 @@ export enum MetricAlarm_EvaluateLowSampleCountPercentile {
  * Describes the enum slipway.alarms.v1.MetricAlarm.EvaluateLowSampleCountPercentile.
  */
 export const MetricAlarm_EvaluateLowSampleCountPercentileSchema: GenEnum<MetricAlarm_EvaluateLowSampleCountPercentile> = /*@__PURE__*/
-  enumDesc(file_slipway_alarms_v1_alarm, 1, 4);
+  enumDesc(file_slipway_alarms_v1_alarm, 5, 4);
+
+/**
+ * EvaluationState says that evaluating is not as it should be.
+ *
+ * @generated from enum slipway.alarms.v1.MetricAlarm.EvaluationState
+ */
+export enum MetricAlarm_EvaluationState {
+  /**
+   * All is well.
+   *
+   * @generated from enum value: EVALUATION_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Some of the data could not be had; the rest was evaluated. Slipway never reports it: a source that answers in part is an error.
+   *
+   * @generated from enum value: EVALUATION_STATE_PARTIAL_DATA = 1;
+   */
+  PARTIAL_DATA = 1,
+
+  /**
+   * The data cannot be read, or a child of a composite alarm cannot be evaluated: the state is kept, and may not be what it would be.
+   *
+   * @generated from enum value: EVALUATION_STATE_EVALUATION_ERROR = 2;
+   */
+  EVALUATION_ERROR = 2,
+
+  /**
+   * The evaluation itself failed; the state is kept.
+   *
+   * @generated from enum value: EVALUATION_STATE_EVALUATION_FAILURE = 3;
+   */
+  EVALUATION_FAILURE = 3,
+
+  /**
+   * The warm-up goes on: the alarm is not evaluated yet.
+   *
+   * @generated from enum value: EVALUATION_STATE_IN_WARM_UP = 4;
+   */
+  IN_WARM_UP = 4,
+}
+
+/**
+ * Describes the enum slipway.alarms.v1.MetricAlarm.EvaluationState.
+ */
+export const MetricAlarm_EvaluationStateSchema: GenEnum<MetricAlarm_EvaluationState> = /*@__PURE__*/
+  enumDesc(file_slipway_alarms_v1_alarm, 5, 5);
+
+/**
+ * CompositeAlarm watches the states of other alarms. The fields are those of CloudWatch's PutCompositeAlarm.
+ *
+ * @generated from message slipway.alarms.v1.CompositeAlarm
+ */
+export type CompositeAlarm = Message<"slipway.alarms.v1.CompositeAlarm"> & {
+  /**
+   * The name, unique in the installation, also among metric alarms.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What it is for.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+
+  /**
+   * When it is in ALARM, e.g. "ALARM(web-5xx) AND NOT ALARM(\"in maintenance\")": ALARM, OK and INSUFFICIENT_DATA of an alarm's name or
+   * ARN, AND, OR, NOT, TRUE, FALSE, parentheses and AT_LEAST(2, ALARM, (a, b, c)) or AT_LEAST(50%, NOT OK, (a, b)). NOT binds before AND,
+   * AND before OR. At most 100 alarms and 500 elements; each alarm must exist and may be in 150 composite alarms.
+   *
+   * @generated from field: string alarm_rule = 3;
+   */
+  alarmRule: string;
+
+  /**
+   * An alarm that suppresses actions while it is in ALARM.
+   *
+   * @generated from field: string actions_suppressor = 4;
+   */
+  actionsSuppressor: string;
+
+  /**
+   * How long the suppressor has to go to ALARM after this alarm did; whole seconds, needed with a suppressor.
+   *
+   * @generated from field: google.protobuf.Duration actions_suppressor_wait_period = 5;
+   */
+  actionsSuppressorWaitPeriod?: Duration | undefined;
+
+  /**
+   * How long actions stay suppressed after the suppressor left ALARM; whole seconds, needed with a suppressor.
+   *
+   * @generated from field: google.protobuf.Duration actions_suppressor_extension_period = 6;
+   */
+  actionsSuppressorExtensionPeriod?: Duration | undefined;
+
+  /**
+   * Output only. The state: INSUFFICIENT_DATA only until it is first evaluated.
+   *
+   * @generated from field: slipway.alarms.v1.MetricAlarm.State state = 7;
+   */
+  state: MetricAlarm_State;
+
+  /**
+   * Output only. Why: which alarm made it change.
+   *
+   * @generated from field: string state_reason = 8;
+   */
+  stateReason: string;
+
+  /**
+   * Output only. The same as JSON, in CloudWatch's shape.
+   *
+   * @generated from field: string state_reason_data = 9;
+   */
+  stateReasonData: string;
+
+  /**
+   * Output only. When the state was entered.
+   *
+   * @generated from field: google.protobuf.Timestamp state_update_time = 10;
+   */
+  stateUpdateTime?: Timestamp | undefined;
+
+  /**
+   * Output only. When the alarm was last evaluated.
+   *
+   * @generated from field: google.protobuf.Timestamp evaluation_time = 11;
+   */
+  evaluationTime?: Timestamp | undefined;
+
+  /**
+   * Output only. When the definition was last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp configuration_update_time = 12;
+   */
+  configurationUpdateTime?: Timestamp | undefined;
+
+  /**
+   * Output only. Changes with each change of the definition.
+   *
+   * @generated from field: string etag = 13;
+   */
+  etag: string;
+
+  /**
+   * Output only. What suppresses actions now. States change all the same.
+   *
+   * @generated from field: slipway.alarms.v1.CompositeAlarm.SuppressedBy actions_suppressed_by = 14;
+   */
+  actionsSuppressedBy: CompositeAlarm_SuppressedBy;
+
+  /**
+   * Output only. A sentence about actions_suppressed_by.
+   *
+   * @generated from field: string actions_suppressed_reason = 15;
+   */
+  actionsSuppressedReason: string;
+
+  /**
+   * Output only. EVALUATION_ERROR while a child cannot be evaluated.
+   *
+   * @generated from field: slipway.alarms.v1.MetricAlarm.EvaluationState evaluation_state = 16;
+   */
+  evaluationState: MetricAlarm_EvaluationState;
+
+  /**
+   * Output only. A sentence about evaluation_state.
+   *
+   * @generated from field: string evaluation_state_reason = 17;
+   */
+  evaluationStateReason: string;
+};
+
+/**
+ * Describes the message slipway.alarms.v1.CompositeAlarm.
+ * Use `create(CompositeAlarmSchema)` to create a new message.
+ */
+export const CompositeAlarmSchema: GenMessage<CompositeAlarm> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm, 6);
+
+/**
+ * SuppressedBy is CloudWatch's ActionsSuppressedBy.
+ *
+ * @generated from enum slipway.alarms.v1.CompositeAlarm.SuppressedBy
+ */
+export enum CompositeAlarm_SuppressedBy {
+  /**
+   * Actions are not suppressed.
+   *
+   * @generated from enum value: SUPPRESSED_BY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The alarm went to ALARM and waits for its suppressor to do so too.
+   *
+   * @generated from enum value: SUPPRESSED_BY_WAIT_PERIOD = 1;
+   */
+  WAIT_PERIOD = 1,
+
+  /**
+   * The suppressor left ALARM a short while ago.
+   *
+   * @generated from enum value: SUPPRESSED_BY_EXTENSION_PERIOD = 2;
+   */
+  EXTENSION_PERIOD = 2,
+
+  /**
+   * The suppressor is in ALARM.
+   *
+   * @generated from enum value: SUPPRESSED_BY_ALARM = 3;
+   */
+  ALARM = 3,
+}
+
+/**
+ * Describes the enum slipway.alarms.v1.CompositeAlarm.SuppressedBy.
+ */
+export const CompositeAlarm_SuppressedBySchema: GenEnum<CompositeAlarm_SuppressedBy> = /*@__PURE__*/
+  enumDesc(file_slipway_alarms_v1_alarm, 6, 0);
 
 /**
  * MetricDatum is a sample, several samples, or a statistic set of one metric, as in CloudWatch's PutMetricData.
@@ -507,7 +1023,7 @@ export type MetricDatum = Message<"slipway.alarms.v1.MetricDatum"> & {
  * Use `create(MetricDatumSchema)` to create a new message.
  */
 export const MetricDatumSchema: GenMessage<MetricDatum> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm, 2);
+  messageDesc(file_slipway_alarms_v1_alarm, 7);
 
 /**
  * StatisticSet summarises samples.
@@ -549,7 +1065,7 @@ export type MetricDatum_StatisticSet = Message<"slipway.alarms.v1.MetricDatum.St
  * Use `create(MetricDatum_StatisticSetSchema)` to create a new message.
  */
 export const MetricDatum_StatisticSetSchema: GenMessage<MetricDatum_StatisticSet> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm, 2, 0);
+  messageDesc(file_slipway_alarms_v1_alarm, 7, 0);
 
 /**
  * AlarmHistoryItem is one thing that happened to an alarm.
@@ -586,7 +1102,7 @@ export type AlarmHistoryItem = Message<"slipway.alarms.v1.AlarmHistoryItem"> & {
   summary: string;
 
   /**
-   * The details as JSON.
+   * The details as JSON, in CloudWatch's shape: oldState and newState, or the alarm.
    *
    * @generated from field: string data = 5;
    */
@@ -598,7 +1114,7 @@ export type AlarmHistoryItem = Message<"slipway.alarms.v1.AlarmHistoryItem"> & {
  * Use `create(AlarmHistoryItemSchema)` to create a new message.
  */
 export const AlarmHistoryItemSchema: GenMessage<AlarmHistoryItem> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm, 3);
+  messageDesc(file_slipway_alarms_v1_alarm, 8);
 
 /**
  * Type is CloudWatch's HistoryItemType.
@@ -632,5 +1148,5 @@ export enum AlarmHistoryItem_Type {
  * Describes the enum slipway.alarms.v1.AlarmHistoryItem.Type.
  */
 export const AlarmHistoryItem_TypeSchema: GenEnum<AlarmHistoryItem_Type> = /*@__PURE__*/
-  enumDesc(file_slipway_alarms_v1_alarm, 3, 0);
+  enumDesc(file_slipway_alarms_v1_alarm, 8, 0);
 

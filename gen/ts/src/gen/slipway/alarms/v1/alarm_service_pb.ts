@@ -2,11 +2,11 @@
 // @generated from file slipway/alarms/v1/alarm_service.proto (package slipway.alarms.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { AlarmHistoryItem, Dimension, MetricAlarm, MetricAlarm_State, MetricDatum } from "./alarm_pb.js";
+import type { AlarmHistoryItem, CompositeAlarm, CompositeAlarm_SuppressedBy, Dimension, MetricAlarm, MetricAlarm_State, MetricDatum } from "./alarm_pb.js";
 import { file_slipway_alarms_v1_alarm } from "./alarm_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file slipway/alarms/v1/alarm_service.proto.
  */
 export const file_slipway_alarms_v1_alarm_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVzbGlwd2F5L2FsYXJtcy92MS9hbGFybV9zZXJ2aWNlLnByb3RvEhFzbGlwd2F5LmFsYXJtcy52MSJaChVQdXRNZXRyaWNBbGFybVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRItCgVhbGFybRgCIAEoCzIeLnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY0FsYXJtIkcKFlB1dE1ldHJpY0FsYXJtUmVzcG9uc2USLQoFYWxhcm0YASABKAsyHi5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybSKjAQoVRGVzY3JpYmVBbGFybXNSZXF1ZXN0EhMKC2FsYXJtX25hbWVzGAEgAygJEhkKEWFsYXJtX25hbWVfcHJlZml4GAIgASgJEjMKBXN0YXRlGAMgASgOMiQuc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0uU3RhdGUSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkiYQoWRGVzY3JpYmVBbGFybXNSZXNwb25zZRIuCgZhbGFybXMYASADKAsyHi5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiPgoTRGVsZXRlQWxhcm1zUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhMKC2FsYXJtX25hbWVzGAIgAygJIhYKFERlbGV0ZUFsYXJtc1Jlc3BvbnNlIokBChRTZXRBbGFybVN0YXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCmFsYXJtX25hbWUYAiABKAkSMwoFc3RhdGUYAyABKA4yJC5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybS5TdGF0ZRIUCgxzdGF0ZV9yZWFzb24YBCABKAkiRgoVU2V0QWxhcm1TdGF0ZVJlc3BvbnNlEi0KBWFsYXJtGAEgASgLMh4uc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0iWAobRGVzY3JpYmVBbGFybUhpc3RvcnlSZXF1ZXN0EhIKCmFsYXJtX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiawocRGVzY3JpYmVBbGFybUhpc3RvcnlSZXNwb25zZRIyCgVpdGVtcxgBIAMoCzIjLnNsaXB3YXkuYWxhcm1zLnYxLkFsYXJtSGlzdG9yeUl0ZW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKEldhdGNoQWxhcm1zUmVxdWVzdBITCgthbGFybV9uYW1lcxgBIAMoCSJvChNXYXRjaEFsYXJtc1Jlc3BvbnNlEhAKCHNuYXBzaG90GAEgASgIEi4KBmFsYXJtcxgCIAMoCzIeLnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY0FsYXJtEhYKDnJlbW92ZWRfYWxhcm1zGAMgAygJInIKFFB1dE1ldHJpY0RhdGFSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEjMKC21ldHJpY19kYXRhGAMgAygLMh4uc2xpcHdheS5hbGFybXMudjEuTWV0cmljRGF0dW0iFwoVUHV0TWV0cmljRGF0YVJlc3BvbnNlIv8BChpHZXRNZXRyaWNTdGF0aXN0aWNzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEwoLbWV0cmljX25hbWUYAiABKAkSMAoKZGltZW5zaW9ucxgDIAMoCzIcLnNsaXB3YXkuYWxhcm1zLnYxLkRpbWVuc2lvbhIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoGcGVyaW9kGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIv4BChtHZXRNZXRyaWNTdGF0aXN0aWNzUmVzcG9uc2USTAoKZGF0YXBvaW50cxgBIAMoCzI4LnNsaXB3YXkuYWxhcm1zLnYxLkdldE1ldHJpY1N0YXRpc3RpY3NSZXNwb25zZS5EYXRhcG9pbnQakAEKCURhdGFwb2ludBItCgl0aW1lc3RhbXAYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHNhbXBsZV9jb3VudBgCIAEoARILCgNzdW0YAyABKAESDwoHYXZlcmFnZRgEIAEoARIPCgdtaW5pbXVtGAUgASgBEg8KB21heGltdW0YBiABKAEy6AYKDEFsYXJtU2VydmljZRJlCg5QdXRNZXRyaWNBbGFybRIoLnNsaXB3YXkuYWxhcm1zLnYxLlB1dE1ldHJpY0FsYXJtUmVxdWVzdBopLnNsaXB3YXkuYWxhcm1zLnYxLlB1dE1ldHJpY0FsYXJtUmVzcG9uc2USagoORGVzY3JpYmVBbGFybXMSKC5zbGlwd2F5LmFsYXJtcy52MS5EZXNjcmliZUFsYXJtc1JlcXVlc3QaKS5zbGlwd2F5LmFsYXJtcy52MS5EZXNjcmliZUFsYXJtc1Jlc3BvbnNlIgOQAgESXwoMRGVsZXRlQWxhcm1zEiYuc2xpcHdheS5hbGFybXMudjEuRGVsZXRlQWxhcm1zUmVxdWVzdBonLnNsaXB3YXkuYWxhcm1zLnYxLkRlbGV0ZUFsYXJtc1Jlc3BvbnNlEmIKDVNldEFsYXJtU3RhdGUSJy5zbGlwd2F5LmFsYXJtcy52MS5TZXRBbGFybVN0YXRlUmVxdWVzdBooLnNsaXB3YXkuYWxhcm1zLnYxLlNldEFsYXJtU3RhdGVSZXNwb25zZRJ8ChREZXNjcmliZUFsYXJtSGlzdG9yeRIuLnNsaXB3YXkuYWxhcm1zLnYxLkRlc2NyaWJlQWxhcm1IaXN0b3J5UmVxdWVzdBovLnNsaXB3YXkuYWxhcm1zLnYxLkRlc2NyaWJlQWxhcm1IaXN0b3J5UmVzcG9uc2UiA5ACARJjCgtXYXRjaEFsYXJtcxIlLnNsaXB3YXkuYWxhcm1zLnYxLldhdGNoQWxhcm1zUmVxdWVzdBomLnNsaXB3YXkuYWxhcm1zLnYxLldhdGNoQWxhcm1zUmVzcG9uc2UiA5ACATABEmIKDVB1dE1ldHJpY0RhdGESJy5zbGlwd2F5LmFsYXJtcy52MS5QdXRNZXRyaWNEYXRhUmVxdWVzdBooLnNsaXB3YXkuYWxhcm1zLnYxLlB1dE1ldHJpY0RhdGFSZXNwb25zZRJ5ChNHZXRNZXRyaWNTdGF0aXN0aWNzEi0uc2xpcHdheS5hbGFybXMudjEuR2V0TWV0cmljU3RhdGlzdGljc1JlcXVlc3QaLi5zbGlwd2F5LmFsYXJtcy52MS5HZXRNZXRyaWNTdGF0aXN0aWNzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_slipway_alarms_v1_alarm]);
+  fileDesc("CiVzbGlwd2F5L2FsYXJtcy92MS9hbGFybV9zZXJ2aWNlLnByb3RvEhFzbGlwd2F5LmFsYXJtcy52MSJaChVQdXRNZXRyaWNBbGFybVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRItCgVhbGFybRgCIAEoCzIeLnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY0FsYXJtIkcKFlB1dE1ldHJpY0FsYXJtUmVzcG9uc2USLQoFYWxhcm0YASABKAsyHi5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybSJqChhQdXRDb21wb3NpdGVBbGFybVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRI6Cg9jb21wb3NpdGVfYWxhcm0YAiABKAsyIS5zbGlwd2F5LmFsYXJtcy52MS5Db21wb3NpdGVBbGFybSJXChlQdXRDb21wb3NpdGVBbGFybVJlc3BvbnNlEjoKD2NvbXBvc2l0ZV9hbGFybRgBIAEoCzIhLnNsaXB3YXkuYWxhcm1zLnYxLkNvbXBvc2l0ZUFsYXJtIpEDChVEZXNjcmliZUFsYXJtc1JlcXVlc3QSEwoLYWxhcm1fbmFtZXMYASADKAkSGQoRYWxhcm1fbmFtZV9wcmVmaXgYAiABKAkSMwoFc3RhdGUYAyABKA4yJC5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybS5TdGF0ZRIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCRJHCgthbGFybV90eXBlcxgGIAMoDjIyLnNsaXB3YXkuYWxhcm1zLnYxLkRlc2NyaWJlQWxhcm1zUmVxdWVzdC5BbGFybVR5cGUSHgoWY2hpbGRyZW5fb2ZfYWxhcm1fbmFtZRgHIAEoCRIdChVwYXJlbnRzX29mX2FsYXJtX25hbWUYCCABKAkiZAoJQWxhcm1UeXBlEhoKFkFMQVJNX1RZUEVfVU5TUEVDSUZJRUQQABIbChdBTEFSTV9UWVBFX01FVFJJQ19BTEFSTRABEh4KGkFMQVJNX1RZUEVfQ09NUE9TSVRFX0FMQVJNEAIingEKFkRlc2NyaWJlQWxhcm1zUmVzcG9uc2USLgoGYWxhcm1zGAEgAygLMh4uc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjsKEGNvbXBvc2l0ZV9hbGFybXMYAyADKAsyIS5zbGlwd2F5LmFsYXJtcy52MS5Db21wb3NpdGVBbGFybSI+ChNEZWxldGVBbGFybXNSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEwoLYWxhcm1fbmFtZXMYAiADKAkiFgoURGVsZXRlQWxhcm1zUmVzcG9uc2UipAEKFFNldEFsYXJtU3RhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKYWxhcm1fbmFtZRgCIAEoCRIzCgVzdGF0ZRgDIAEoDjIkLnNsaXB3YXkuYWxhcm1zLnYxLk1ldHJpY0FsYXJtLlN0YXRlEhQKDHN0YXRlX3JlYXNvbhgEIAEoCRIZChFzdGF0ZV9yZWFzb25fZGF0YRgFIAEoCSKCAQoVU2V0QWxhcm1TdGF0ZVJlc3BvbnNlEi0KBWFsYXJtGAEgASgLMh4uc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0SOgoPY29tcG9zaXRlX2FsYXJtGAIgASgLMiEuc2xpcHdheS5hbGFybXMudjEuQ29tcG9zaXRlQWxhcm0iWAobRGVzY3JpYmVBbGFybUhpc3RvcnlSZXF1ZXN0EhIKCmFsYXJtX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiawocRGVzY3JpYmVBbGFybUhpc3RvcnlSZXNwb25zZRIyCgVpdGVtcxgBIAMoCzIjLnNsaXB3YXkuYWxhcm1zLnYxLkFsYXJtSGlzdG9yeUl0ZW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKEldhdGNoQWxhcm1zUmVxdWVzdBITCgthbGFybV9uYW1lcxgBIAMoCSKsAQoTV2F0Y2hBbGFybXNSZXNwb25zZRIQCghzbmFwc2hvdBgBIAEoCBIuCgZhbGFybXMYAiADKAsyHi5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybRIWCg5yZW1vdmVkX2FsYXJtcxgDIAMoCRI7ChBjb21wb3NpdGVfYWxhcm1zGAQgAygLMiEuc2xpcHdheS5hbGFybXMudjEuQ29tcG9zaXRlQWxhcm0i8AYKEFRlc3RBbGFybVJlcXVlc3QSLQoFYWxhcm0YASABKAsyHi5zbGlwd2F5LmFsYXJtcy52MS5NZXRyaWNBbGFybRI7Cg1pbml0aWFsX3N0YXRlGAIgASgOMiQuc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0uU3RhdGUSOwoHcGVyaW9kcxgDIAMoCzIqLnNsaXB3YXkuYWxhcm1zLnYxLlRlc3RBbGFybVJlcXVlc3QuUGVyaW9kEhUKDWV2YWx1YXRlX2Zyb20YBCABKAUSLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoIaW50ZXJ2YWwYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOgoGc2VyaWVzGAcgAygLMiouc2xpcHdheS5hbGFybXMudjEuVGVzdEFsYXJtUmVxdWVzdC5TZXJpZXMSOgoPY29tcG9zaXRlX2FsYXJtGAggASgLMiEuc2xpcHdheS5hbGFybXMudjEuQ29tcG9zaXRlQWxhcm0SRQoMY2hpbGRfc3RhdGVzGAkgAygLMi8uc2xpcHdheS5hbGFybXMudjEuVGVzdEFsYXJtUmVxdWVzdC5DaGlsZFN0YXRlcxpdCgZQZXJpb2QSEgoFdmFsdWUYASABKAFIAIgBARIUCgxzYW1wbGVfY291bnQYAiABKAESDwoHc2FtcGxlcxgDIAMoARIOCgZjb3VudHMYBCADKAFCCAoGX3ZhbHVlGlEKBlNlcmllcxIKCgJpZBgBIAEoCRI7CgdwZXJpb2RzGAIgAygLMiouc2xpcHdheS5hbGFybXMudjEuVGVzdEFsYXJtUmVxdWVzdC5QZXJpb2QaVQoKQ2hpbGRTdGF0ZRISCgphbGFybV9uYW1lGAEgASgJEjMKBXN0YXRlGAIgASgOMiQuc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0uU3RhdGUadwoLQ2hpbGRTdGF0ZXMSKAoFYWZ0ZXIYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SPgoGc3RhdGVzGAIgAygLMi4uc2xpcHdheS5hbGFybXMudjEuVGVzdEFsYXJtUmVxdWVzdC5DaGlsZFN0YXRlIp4DChFUZXN0QWxhcm1SZXNwb25zZRJECgtldmFsdWF0aW9ucxgBIAMoCzIvLnNsaXB3YXkuYWxhcm1zLnYxLlRlc3RBbGFybVJlc3BvbnNlLkV2YWx1YXRpb24SGAoQZXZhbHVhdGlvbl9yYW5nZRgCIAEoBRIdChVyZXF1aXJlZF9zYW1wbGVfY291bnQYAyABKAEaiQIKCkV2YWx1YXRpb24SDgoGcGVyaW9kGAEgASgFEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKBXN0YXRlGAMgASgOMiQuc2xpcHdheS5hbGFybXMudjEuTWV0cmljQWxhcm0uU3RhdGUSDAoEa2VwdBgEIAEoCBIUCgxzdGF0ZV9yZWFzb24YBSABKAkSGQoRc3RhdGVfcmVhc29uX2RhdGEYBiABKAkSTQoVYWN0aW9uc19zdXBwcmVzc2VkX2J5GAcgASgOMi4uc2xpcHdheS5hbGFybXMudjEuQ29tcG9zaXRlQWxhcm0uU3VwcHJlc3NlZEJ5InIKFFB1dE1ldHJpY0RhdGFSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEjMKC21ldHJpY19kYXRhGAMgAygLMh4uc2xpcHdheS5hbGFybXMudjEuTWV0cmljRGF0dW0iFwoVUHV0TWV0cmljRGF0YVJlc3BvbnNlIv8BChpHZXRNZXRyaWNTdGF0aXN0aWNzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEwoLbWV0cmljX25hbWUYAiABKAkSMAoKZGltZW5zaW9ucxgDIAMoCzIcLnNsaXB3YXkuYWxhcm1zLnYxLkRpbWVuc2lvbhIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoGcGVyaW9kGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIv4BChtHZXRNZXRyaWNTdGF0aXN0aWNzUmVzcG9uc2USTAoKZGF0YXBvaW50cxgBIAMoCzI4LnNsaXB3YXkuYWxhcm1zLnYxLkdldE1ldHJpY1N0YXRpc3RpY3NSZXNwb25zZS5EYXRhcG9pbnQakAEKCURhdGFwb2ludBItCgl0aW1lc3RhbXAYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHNhbXBsZV9jb3VudBgCIAEoARILCgNzdW0YAyABKAESDwoHYXZlcmFnZRgEIAEoARIPCgdtaW5pbXVtGAUgASgBEg8KB21heGltdW0YBiABKAEytQgKDEFsYXJtU2VydmljZRJlCg5QdXRNZXRyaWNBbGFybRIoLnNsaXB3YXkuYWxhcm1zLnYxLlB1dE1ldHJpY0FsYXJtUmVxdWVzdBopLnNsaXB3YXkuYWxhcm1zLnYxLlB1dE1ldHJpY0FsYXJtUmVzcG9uc2USbgoRUHV0Q29tcG9zaXRlQWxhcm0SKy5zbGlwd2F5LmFsYXJtcy52MS5QdXRDb21wb3NpdGVBbGFybVJlcXVlc3QaLC5zbGlwd2F5LmFsYXJtcy52MS5QdXRDb21wb3NpdGVBbGFybVJlc3BvbnNlEmoKDkRlc2NyaWJlQWxhcm1zEiguc2xpcHdheS5hbGFybXMudjEuRGVzY3JpYmVBbGFybXNSZXF1ZXN0Gikuc2xpcHdheS5hbGFybXMudjEuRGVzY3JpYmVBbGFybXNSZXNwb25zZSIDkAIBEl8KDERlbGV0ZUFsYXJtcxImLnNsaXB3YXkuYWxhcm1zLnYxLkRlbGV0ZUFsYXJtc1JlcXVlc3QaJy5zbGlwd2F5LmFsYXJtcy52MS5EZWxldGVBbGFybXNSZXNwb25zZRJiCg1TZXRBbGFybVN0YXRlEicuc2xpcHdheS5hbGFybXMudjEuU2V0QWxhcm1TdGF0ZVJlcXVlc3QaKC5zbGlwd2F5LmFsYXJtcy52MS5TZXRBbGFybVN0YXRlUmVzcG9uc2USfAoURGVzY3JpYmVBbGFybUhpc3RvcnkSLi5zbGlwd2F5LmFsYXJtcy52MS5EZXNjcmliZUFsYXJtSGlzdG9yeVJlcXVlc3QaLy5zbGlwd2F5LmFsYXJtcy52MS5EZXNjcmliZUFsYXJtSGlzdG9yeVJlc3BvbnNlIgOQAgESYwoLV2F0Y2hBbGFybXMSJS5zbGlwd2F5LmFsYXJtcy52MS5XYXRjaEFsYXJtc1JlcXVlc3QaJi5zbGlwd2F5LmFsYXJtcy52MS5XYXRjaEFsYXJtc1Jlc3BvbnNlIgOQAgEwARJbCglUZXN0QWxhcm0SIy5zbGlwd2F5LmFsYXJtcy52MS5UZXN0QWxhcm1SZXF1ZXN0GiQuc2xpcHdheS5hbGFybXMudjEuVGVzdEFsYXJtUmVzcG9uc2UiA5ACARJiCg1QdXRNZXRyaWNEYXRhEicuc2xpcHdheS5hbGFybXMudjEuUHV0TWV0cmljRGF0YVJlcXVlc3QaKC5zbGlwd2F5LmFsYXJtcy52MS5QdXRNZXRyaWNEYXRhUmVzcG9uc2USeQoTR2V0TWV0cmljU3RhdGlzdGljcxItLnNsaXB3YXkuYWxhcm1zLnYxLkdldE1ldHJpY1N0YXRpc3RpY3NSZXF1ZXN0Gi4uc2xpcHdheS5hbGFybXMudjEuR2V0TWV0cmljU3RhdGlzdGljc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_slipway_alarms_v1_alarm]);
 
 /**
  * PutMetricAlarmRequest is an alarm's definition.
@@ -66,6 +66,55 @@ export const PutMetricAlarmResponseSchema: GenMessage<PutMetricAlarmResponse> = 
   messageDesc(file_slipway_alarms_v1_alarm_service, 1);
 
 /**
+ * PutCompositeAlarmRequest is a composite alarm's definition.
+ *
+ * @generated from message slipway.alarms.v1.PutCompositeAlarmRequest
+ */
+export type PutCompositeAlarmRequest = Message<"slipway.alarms.v1.PutCompositeAlarmRequest"> & {
+  /**
+   * Same id, same answer.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The alarm; a set etag must be the current one.
+   *
+   * @generated from field: slipway.alarms.v1.CompositeAlarm composite_alarm = 2;
+   */
+  compositeAlarm?: CompositeAlarm | undefined;
+};
+
+/**
+ * Describes the message slipway.alarms.v1.PutCompositeAlarmRequest.
+ * Use `create(PutCompositeAlarmRequestSchema)` to create a new message.
+ */
+export const PutCompositeAlarmRequestSchema: GenMessage<PutCompositeAlarmRequest> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm_service, 2);
+
+/**
+ * PutCompositeAlarmResponse is the alarm with its state.
+ *
+ * @generated from message slipway.alarms.v1.PutCompositeAlarmResponse
+ */
+export type PutCompositeAlarmResponse = Message<"slipway.alarms.v1.PutCompositeAlarmResponse"> & {
+  /**
+   * The alarm.
+   *
+   * @generated from field: slipway.alarms.v1.CompositeAlarm composite_alarm = 1;
+   */
+  compositeAlarm?: CompositeAlarm | undefined;
+};
+
+/**
+ * Describes the message slipway.alarms.v1.PutCompositeAlarmResponse.
+ * Use `create(PutCompositeAlarmResponseSchema)` to create a new message.
+ */
+export const PutCompositeAlarmResponseSchema: GenMessage<PutCompositeAlarmResponse> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm_service, 3);
+
+/**
  * DescribeAlarmsRequest selects alarms.
  *
  * @generated from message slipway.alarms.v1.DescribeAlarmsRequest
@@ -105,6 +154,27 @@ export type DescribeAlarmsRequest = Message<"slipway.alarms.v1.DescribeAlarmsReq
    * @generated from field: string page_token = 5;
    */
   pageToken: string;
+
+  /**
+   * The kinds; empty for all (CloudWatch: metric alarms alone).
+   *
+   * @generated from field: repeated slipway.alarms.v1.DescribeAlarmsRequest.AlarmType alarm_types = 6;
+   */
+  alarmTypes: DescribeAlarmsRequest_AlarmType[];
+
+  /**
+   * Only the alarms that this composite alarm's rule refers to, and its suppressor.
+   *
+   * @generated from field: string children_of_alarm_name = 7;
+   */
+  childrenOfAlarmName: string;
+
+  /**
+   * Only the composite alarms that refer to this alarm.
+   *
+   * @generated from field: string parents_of_alarm_name = 8;
+   */
+  parentsOfAlarmName: string;
 };
 
 /**
@@ -112,16 +182,50 @@ export type DescribeAlarmsRequest = Message<"slipway.alarms.v1.DescribeAlarmsReq
  * Use `create(DescribeAlarmsRequestSchema)` to create a new message.
  */
 export const DescribeAlarmsRequestSchema: GenMessage<DescribeAlarmsRequest> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 2);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 4);
 
 /**
- * DescribeAlarmsResponse is a page of alarms.
+ * AlarmType is a kind of alarm.
+ *
+ * @generated from enum slipway.alarms.v1.DescribeAlarmsRequest.AlarmType
+ */
+export enum DescribeAlarmsRequest_AlarmType {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: ALARM_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Metric alarms.
+   *
+   * @generated from enum value: ALARM_TYPE_METRIC_ALARM = 1;
+   */
+  METRIC_ALARM = 1,
+
+  /**
+   * Composite alarms.
+   *
+   * @generated from enum value: ALARM_TYPE_COMPOSITE_ALARM = 2;
+   */
+  COMPOSITE_ALARM = 2,
+}
+
+/**
+ * Describes the enum slipway.alarms.v1.DescribeAlarmsRequest.AlarmType.
+ */
+export const DescribeAlarmsRequest_AlarmTypeSchema: GenEnum<DescribeAlarmsRequest_AlarmType> = /*@__PURE__*/
+  enumDesc(file_slipway_alarms_v1_alarm_service, 4, 0);
+
+/**
+ * DescribeAlarmsResponse is a page of alarms. page_size counts both kinds.
  *
  * @generated from message slipway.alarms.v1.DescribeAlarmsResponse
  */
 export type DescribeAlarmsResponse = Message<"slipway.alarms.v1.DescribeAlarmsResponse"> & {
   /**
-   * The alarms, by name.
+   * The metric alarms, by name.
    *
    * @generated from field: repeated slipway.alarms.v1.MetricAlarm alarms = 1;
    */
@@ -133,6 +237,13 @@ export type DescribeAlarmsResponse = Message<"slipway.alarms.v1.DescribeAlarmsRe
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * The composite alarms, by name.
+   *
+   * @generated from field: repeated slipway.alarms.v1.CompositeAlarm composite_alarms = 3;
+   */
+  compositeAlarms: CompositeAlarm[];
 };
 
 /**
@@ -140,7 +251,7 @@ export type DescribeAlarmsResponse = Message<"slipway.alarms.v1.DescribeAlarmsRe
  * Use `create(DescribeAlarmsResponseSchema)` to create a new message.
  */
 export const DescribeAlarmsResponseSchema: GenMessage<DescribeAlarmsResponse> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 3);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 5);
 
 /**
  * DeleteAlarmsRequest names the alarms to delete.
@@ -168,7 +279,7 @@ export type DeleteAlarmsRequest = Message<"slipway.alarms.v1.DeleteAlarmsRequest
  * Use `create(DeleteAlarmsRequestSchema)` to create a new message.
  */
 export const DeleteAlarmsRequestSchema: GenMessage<DeleteAlarmsRequest> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 4);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 6);
 
 /**
  * DeleteAlarmsResponse is empty.
@@ -183,7 +294,7 @@ export type DeleteAlarmsResponse = Message<"slipway.alarms.v1.DeleteAlarmsRespon
  * Use `create(DeleteAlarmsResponseSchema)` to create a new message.
  */
 export const DeleteAlarmsResponseSchema: GenMessage<DeleteAlarmsResponse> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 5);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 7);
 
 /**
  * SetAlarmStateRequest is a state to set until the next evaluation.
@@ -218,6 +329,13 @@ export type SetAlarmStateRequest = Message<"slipway.alarms.v1.SetAlarmStateReque
    * @generated from field: string state_reason = 4;
    */
   stateReason: string;
+
+  /**
+   * The same as JSON.
+   *
+   * @generated from field: string state_reason_data = 5;
+   */
+  stateReasonData: string;
 };
 
 /**
@@ -225,7 +343,7 @@ export type SetAlarmStateRequest = Message<"slipway.alarms.v1.SetAlarmStateReque
  * Use `create(SetAlarmStateRequestSchema)` to create a new message.
  */
 export const SetAlarmStateRequestSchema: GenMessage<SetAlarmStateRequest> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 6);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 8);
 
 /**
  * SetAlarmStateResponse is the alarm after the change.
@@ -234,11 +352,18 @@ export const SetAlarmStateRequestSchema: GenMessage<SetAlarmStateRequest> = /*@_
  */
 export type SetAlarmStateResponse = Message<"slipway.alarms.v1.SetAlarmStateResponse"> & {
   /**
-   * The alarm.
+   * The alarm, if it is a metric alarm.
    *
    * @generated from field: slipway.alarms.v1.MetricAlarm alarm = 1;
    */
   alarm?: MetricAlarm | undefined;
+
+  /**
+   * The alarm, if it is a composite alarm.
+   *
+   * @generated from field: slipway.alarms.v1.CompositeAlarm composite_alarm = 2;
+   */
+  compositeAlarm?: CompositeAlarm | undefined;
 };
 
 /**
@@ -246,7 +371,7 @@ export type SetAlarmStateResponse = Message<"slipway.alarms.v1.SetAlarmStateResp
  * Use `create(SetAlarmStateResponseSchema)` to create a new message.
  */
 export const SetAlarmStateResponseSchema: GenMessage<SetAlarmStateResponse> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 7);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 9);
 
 /**
  * DescribeAlarmHistoryRequest names an alarm.
@@ -281,7 +406,7 @@ export type DescribeAlarmHistoryRequest = Message<"slipway.alarms.v1.DescribeAla
  * Use `create(DescribeAlarmHistoryRequestSchema)` to create a new message.
  */
 export const DescribeAlarmHistoryRequestSchema: GenMessage<DescribeAlarmHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 8);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 10);
 
 /**
  * DescribeAlarmHistoryResponse is a page of history.
@@ -309,7 +434,7 @@ export type DescribeAlarmHistoryResponse = Message<"slipway.alarms.v1.DescribeAl
  * Use `create(DescribeAlarmHistoryResponseSchema)` to create a new message.
  */
 export const DescribeAlarmHistoryResponseSchema: GenMessage<DescribeAlarmHistoryResponse> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 9);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 11);
 
 /**
  * WatchAlarmsRequest names the alarms to watch.
@@ -330,7 +455,7 @@ export type WatchAlarmsRequest = Message<"slipway.alarms.v1.WatchAlarmsRequest">
  * Use `create(WatchAlarmsRequestSchema)` to create a new message.
  */
 export const WatchAlarmsRequestSchema: GenMessage<WatchAlarmsRequest> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 10);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 12);
 
 /**
  * WatchAlarmsResponse is a snapshot or a change of alarms.
@@ -339,25 +464,32 @@ export const WatchAlarmsRequestSchema: GenMessage<WatchAlarmsRequest> = /*@__PUR
  */
 export type WatchAlarmsResponse = Message<"slipway.alarms.v1.WatchAlarmsResponse"> & {
   /**
-   * True on the first response: alarms holds all there is and replaces what the watcher knew.
+   * True on the first response: alarms and composite_alarms hold all there is and replace what the watcher knew.
    *
    * @generated from field: bool snapshot = 1;
    */
   snapshot: boolean;
 
   /**
-   * The alarms of the snapshot or of the change.
+   * The metric alarms of the snapshot or of the change: of state, definition or evaluation_state.
    *
    * @generated from field: repeated slipway.alarms.v1.MetricAlarm alarms = 2;
    */
   alarms: MetricAlarm[];
 
   /**
-   * Alarms that were deleted.
+   * Alarms of either kind that were deleted.
    *
    * @generated from field: repeated string removed_alarms = 3;
    */
   removedAlarms: string[];
+
+  /**
+   * The composite alarms of the snapshot or of the change: of state, definition, evaluation_state or actions_suppressed_by.
+   *
+   * @generated from field: repeated slipway.alarms.v1.CompositeAlarm composite_alarms = 4;
+   */
+  compositeAlarms: CompositeAlarm[];
 };
 
 /**
@@ -365,7 +497,310 @@ export type WatchAlarmsResponse = Message<"slipway.alarms.v1.WatchAlarmsResponse
  * Use `create(WatchAlarmsResponseSchema)` to create a new message.
  */
 export const WatchAlarmsResponseSchema: GenMessage<WatchAlarmsResponse> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 11);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 13);
+
+/**
+ * TestAlarmRequest is an alarm and the data to evaluate it on.
+ *
+ * @generated from message slipway.alarms.v1.TestAlarmRequest
+ */
+export type TestAlarmRequest = Message<"slipway.alarms.v1.TestAlarmRequest"> & {
+  /**
+   * A metric alarm; exclusive with composite_alarm. Its name, namespace and metric may be anything.
+   *
+   * @generated from field: slipway.alarms.v1.MetricAlarm alarm = 1;
+   */
+  alarm?: MetricAlarm | undefined;
+
+  /**
+   * The state before the first evaluation. Default INSUFFICIENT_DATA.
+   *
+   * @generated from field: slipway.alarms.v1.MetricAlarm.State initial_state = 2;
+   */
+  initialState: MetricAlarm_State;
+
+  /**
+   * The periods, oldest first. Those before the first are missing.
+   *
+   * @generated from field: repeated slipway.alarms.v1.TestAlarmRequest.Period periods = 3;
+   */
+  periods: TestAlarmRequest_Period[];
+
+  /**
+   * Evaluate from the end of this period on, counted from 0; what lies before is seen and not evaluated.
+   *
+   * @generated from field: int32 evaluate_from = 4;
+   */
+  evaluateFrom: number;
+
+  /**
+   * When the first period starts. Default 2026-01-01T00:00:00Z.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 5;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * How much time lies between two entries of the data, and between two evaluations: the alarm's period or a whole part of it. Absent
+   * for the period.
+   *
+   * @generated from field: google.protobuf.Duration interval = 6;
+   */
+  interval?: Duration | undefined;
+
+  /**
+   * In place of periods, for metric math: the data of the metrics. One without data is missing throughout.
+   *
+   * @generated from field: repeated slipway.alarms.v1.TestAlarmRequest.Series series = 7;
+   */
+  series: TestAlarmRequest_Series[];
+
+  /**
+   * A composite alarm; exclusive with alarm.
+   *
+   * @generated from field: slipway.alarms.v1.CompositeAlarm composite_alarm = 8;
+   */
+  compositeAlarm?: CompositeAlarm | undefined;
+
+  /**
+   * The states of its children and of its suppressor: it is evaluated at each of these times, and when its suppressor's periods end.
+   *
+   * @generated from field: repeated slipway.alarms.v1.TestAlarmRequest.ChildStates child_states = 9;
+   */
+  childStates: TestAlarmRequest_ChildStates[];
+};
+
+/**
+ * Describes the message slipway.alarms.v1.TestAlarmRequest.
+ * Use `create(TestAlarmRequestSchema)` to create a new message.
+ */
+export const TestAlarmRequestSchema: GenMessage<TestAlarmRequest> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm_service, 14);
+
+/**
+ * Period is the data of one period, or of one interval. Without value and samples it is missing.
+ *
+ * @generated from message slipway.alarms.v1.TestAlarmRequest.Period
+ */
+export type TestAlarmRequest_Period = Message<"slipway.alarms.v1.TestAlarmRequest.Period"> & {
+  /**
+   * The statistic's value; with an interval shorter than the period, the value of so many equal samples.
+   *
+   * @generated from field: optional double value = 1;
+   */
+  value?: number | undefined;
+
+  /**
+   * With value: how many samples it stands for, for percentiles. Default 1.
+   *
+   * @generated from field: double sample_count = 2;
+   */
+  sampleCount: number;
+
+  /**
+   * Samples of which the statistic is computed; exclusive with value.
+   *
+   * @generated from field: repeated double samples = 3;
+   */
+  samples: number[];
+
+  /**
+   * How often each of samples occurred; empty means once each.
+   *
+   * @generated from field: repeated double counts = 4;
+   */
+  counts: number[];
+};
+
+/**
+ * Describes the message slipway.alarms.v1.TestAlarmRequest.Period.
+ * Use `create(TestAlarmRequest_PeriodSchema)` to create a new message.
+ */
+export const TestAlarmRequest_PeriodSchema: GenMessage<TestAlarmRequest_Period> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm_service, 14, 0);
+
+/**
+ * Series is the data of one metric of an alarm with metric math.
+ *
+ * @generated from message slipway.alarms.v1.TestAlarmRequest.Series
+ */
+export type TestAlarmRequest_Series = Message<"slipway.alarms.v1.TestAlarmRequest.Series"> & {
+  /**
+   * The id of the metric in the alarm's metrics.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The data, oldest first.
+   *
+   * @generated from field: repeated slipway.alarms.v1.TestAlarmRequest.Period periods = 2;
+   */
+  periods: TestAlarmRequest_Period[];
+};
+
+/**
+ * Describes the message slipway.alarms.v1.TestAlarmRequest.Series.
+ * Use `create(TestAlarmRequest_SeriesSchema)` to create a new message.
+ */
+export const TestAlarmRequest_SeriesSchema: GenMessage<TestAlarmRequest_Series> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm_service, 14, 1);
+
+/**
+ * ChildState is the state of an alarm that a composite alarm refers to.
+ *
+ * @generated from message slipway.alarms.v1.TestAlarmRequest.ChildState
+ */
+export type TestAlarmRequest_ChildState = Message<"slipway.alarms.v1.TestAlarmRequest.ChildState"> & {
+  /**
+   * The alarm's name.
+   *
+   * @generated from field: string alarm_name = 1;
+   */
+  alarmName: string;
+
+  /**
+   * Its state.
+   *
+   * @generated from field: slipway.alarms.v1.MetricAlarm.State state = 2;
+   */
+  state: MetricAlarm_State;
+};
+
+/**
+ * Describes the message slipway.alarms.v1.TestAlarmRequest.ChildState.
+ * Use `create(TestAlarmRequest_ChildStateSchema)` to create a new message.
+ */
+export const TestAlarmRequest_ChildStateSchema: GenMessage<TestAlarmRequest_ChildState> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm_service, 14, 2);
+
+/**
+ * ChildStates is the states of children from a time on.
+ *
+ * @generated from message slipway.alarms.v1.TestAlarmRequest.ChildStates
+ */
+export type TestAlarmRequest_ChildStates = Message<"slipway.alarms.v1.TestAlarmRequest.ChildStates"> & {
+  /**
+   * When, counted from start_time; it must not go back.
+   *
+   * @generated from field: google.protobuf.Duration after = 1;
+   */
+  after?: Duration | undefined;
+
+  /**
+   * The states that change; before the first, children are INSUFFICIENT_DATA.
+   *
+   * @generated from field: repeated slipway.alarms.v1.TestAlarmRequest.ChildState states = 2;
+   */
+  states: TestAlarmRequest_ChildState[];
+};
+
+/**
+ * Describes the message slipway.alarms.v1.TestAlarmRequest.ChildStates.
+ * Use `create(TestAlarmRequest_ChildStatesSchema)` to create a new message.
+ */
+export const TestAlarmRequest_ChildStatesSchema: GenMessage<TestAlarmRequest_ChildStates> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm_service, 14, 3);
+
+/**
+ * TestAlarmResponse is what the alarm would have said.
+ *
+ * @generated from message slipway.alarms.v1.TestAlarmResponse
+ */
+export type TestAlarmResponse = Message<"slipway.alarms.v1.TestAlarmResponse"> & {
+  /**
+   * One for each period from evaluate_from on.
+   *
+   * @generated from field: repeated slipway.alarms.v1.TestAlarmResponse.Evaluation evaluations = 1;
+   */
+  evaluations: TestAlarmResponse_Evaluation[];
+
+  /**
+   * How many periods each evaluation looked at.
+   *
+   * @generated from field: int32 evaluation_range = 2;
+   */
+  evaluationRange: number;
+
+  /**
+   * How many samples a percentile needs; 0 for other statistics.
+   *
+   * @generated from field: double required_sample_count = 3;
+   */
+  requiredSampleCount: number;
+};
+
+/**
+ * Describes the message slipway.alarms.v1.TestAlarmResponse.
+ * Use `create(TestAlarmResponseSchema)` to create a new message.
+ */
+export const TestAlarmResponseSchema: GenMessage<TestAlarmResponse> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm_service, 15);
+
+/**
+ * Evaluation is the outcome of one evaluation.
+ *
+ * @generated from message slipway.alarms.v1.TestAlarmResponse.Evaluation
+ */
+export type TestAlarmResponse_Evaluation = Message<"slipway.alarms.v1.TestAlarmResponse.Evaluation"> & {
+  /**
+   * The period at whose end it is, counted from 0; of a composite alarm, the entry of child_states.
+   *
+   * @generated from field: int32 period = 1;
+   */
+  period: number;
+
+  /**
+   * When it is.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * The state.
+   *
+   * @generated from field: slipway.alarms.v1.MetricAlarm.State state = 3;
+   */
+  state: MetricAlarm_State;
+
+  /**
+   * The state is what it was because there was nothing to decide by: IGNORE, too few samples, or an alarm that would be
+   * premature.
+   *
+   * @generated from field: bool kept = 4;
+   */
+  kept: boolean;
+
+  /**
+   * Why, in CloudWatch's words; of a kept state, why it was kept.
+   *
+   * @generated from field: string state_reason = 5;
+   */
+  stateReason: string;
+
+  /**
+   * The same as JSON, in CloudWatch's shape.
+   *
+   * @generated from field: string state_reason_data = 6;
+   */
+  stateReasonData: string;
+
+  /**
+   * What suppresses the actions of a composite alarm.
+   *
+   * @generated from field: slipway.alarms.v1.CompositeAlarm.SuppressedBy actions_suppressed_by = 7;
+   */
+  actionsSuppressedBy: CompositeAlarm_SuppressedBy;
+};
+
+/**
+ * Describes the message slipway.alarms.v1.TestAlarmResponse.Evaluation.
+ * Use `create(TestAlarmResponse_EvaluationSchema)` to create a new message.
+ */
+export const TestAlarmResponse_EvaluationSchema: GenMessage<TestAlarmResponse_Evaluation> = /*@__PURE__*/
+  messageDesc(file_slipway_alarms_v1_alarm_service, 15, 0);
 
 /**
  * PutMetricDataRequest is samples of metrics of one namespace.
@@ -400,7 +835,7 @@ export type PutMetricDataRequest = Message<"slipway.alarms.v1.PutMetricDataReque
  * Use `create(PutMetricDataRequestSchema)` to create a new message.
  */
 export const PutMetricDataRequestSchema: GenMessage<PutMetricDataRequest> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 12);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 16);
 
 /**
  * PutMetricDataResponse is empty.
@@ -415,7 +850,7 @@ export type PutMetricDataResponse = Message<"slipway.alarms.v1.PutMetricDataResp
  * Use `create(PutMetricDataResponseSchema)` to create a new message.
  */
 export const PutMetricDataResponseSchema: GenMessage<PutMetricDataResponse> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 13);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 17);
 
 /**
  * GetMetricStatisticsRequest selects a metric and a range of time.
@@ -471,7 +906,7 @@ export type GetMetricStatisticsRequest = Message<"slipway.alarms.v1.GetMetricSta
  * Use `create(GetMetricStatisticsRequestSchema)` to create a new message.
  */
 export const GetMetricStatisticsRequestSchema: GenMessage<GetMetricStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 14);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 18);
 
 /**
  * GetMetricStatisticsResponse is a metric by period.
@@ -492,7 +927,7 @@ export type GetMetricStatisticsResponse = Message<"slipway.alarms.v1.GetMetricSt
  * Use `create(GetMetricStatisticsResponseSchema)` to create a new message.
  */
 export const GetMetricStatisticsResponseSchema: GenMessage<GetMetricStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 15);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 19);
 
 /**
  * Datapoint is one period.
@@ -548,10 +983,10 @@ export type GetMetricStatisticsResponse_Datapoint = Message<"slipway.alarms.v1.G
  * Use `create(GetMetricStatisticsResponse_DatapointSchema)` to create a new message.
  */
 export const GetMetricStatisticsResponse_DatapointSchema: GenMessage<GetMetricStatisticsResponse_Datapoint> = /*@__PURE__*/
-  messageDesc(file_slipway_alarms_v1_alarm_service, 15, 0);
+  messageDesc(file_slipway_alarms_v1_alarm_service, 19, 0);
 
 /**
- * AlarmService owns metric alarms, the metrics pushed for them and their history.
+ * AlarmService owns metric and composite alarms, the metrics pushed for them and their history.
  *
  * @generated from service slipway.alarms.v1.AlarmService
  */
@@ -572,6 +1007,20 @@ export const AlarmService: GenService<{
     output: typeof PutMetricAlarmResponseSchema;
   },
   /**
+   * PutCompositeAlarm creates a composite alarm or replaces its definition; the state is kept. A rule that refers to an alarm that does
+   * not exist, or back to the alarm itself, is refused.
+   *
+   *   grpcurl -plaintext -d '{"compositeAlarm":{"name":"web-bad","alarmRule":"ALARM(web-5xx)"}}'
+   *   127.0.0.1:7004 slipway.alarms.v1.AlarmService/PutCompositeAlarm
+   *
+   * @generated from rpc slipway.alarms.v1.AlarmService.PutCompositeAlarm
+   */
+  putCompositeAlarm: {
+    methodKind: "unary";
+    input: typeof PutCompositeAlarmRequestSchema;
+    output: typeof PutCompositeAlarmResponseSchema;
+  },
+  /**
    * DescribeAlarms returns alarms by name, prefix or state.
    *
    *   grpcurl -plaintext -d '{"alarmNames":["web-5xx"]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/DescribeAlarms
@@ -584,7 +1033,8 @@ export const AlarmService: GenService<{
     output: typeof DescribeAlarmsResponseSchema;
   },
   /**
-   * DeleteAlarms deletes alarms; an unknown name is NOT_FOUND and nothing is deleted.
+   * DeleteAlarms deletes alarms; an unknown name is NOT_FOUND, an alarm that a composite alarm refers to is FAILED_PRECONDITION
+   * unless that is deleted too, and then nothing is deleted.
    *
    *   grpcurl -plaintext -d '{"alarmNames":["web-5xx"]}' 127.0.0.1:7004 slipway.alarms.v1.AlarmService/DeleteAlarms
    *
@@ -631,6 +1081,22 @@ export const AlarmService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchAlarmsRequestSchema;
     output: typeof WatchAlarmsResponseSchema;
+  },
+  /**
+   * TestAlarm evaluates an alarm that need not exist on data that need not exist, as the service itself would: states and reasons come
+   * out, and nothing is kept. For a row of "0-X--" with N = 3 and M = 2, give a value for each 0 and X, none for -, and evaluate_from 4.
+   *
+   *   grpcurl -plaintext -d '{"alarm":{"name":"t","namespace":"n","metricName":"m","statistic":"STATISTIC_SUM","period":"60s",
+   *   "evaluationPeriods":3,"datapointsToAlarm":2,"threshold":0,"comparisonOperator":"COMPARISON_OPERATOR_GREATER_THAN_THRESHOLD"},
+   *   "initialState":"STATE_OK","periods":[{"value":0},{},{"value":1},{},{}],"evaluateFrom":4}'
+   *   127.0.0.1:7004 slipway.alarms.v1.AlarmService/TestAlarm
+   *
+   * @generated from rpc slipway.alarms.v1.AlarmService.TestAlarm
+   */
+  testAlarm: {
+    methodKind: "unary";
+    input: typeof TestAlarmRequestSchema;
+    output: typeof TestAlarmResponseSchema;
   },
   /**
    * PutMetricData pushes samples of metrics.

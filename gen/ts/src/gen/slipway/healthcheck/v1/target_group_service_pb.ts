@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file slipway/healthcheck/v1/target_group_service.proto.
  */
 export const file_slipway_healthcheck_v1_target_group_service: GenFile = /*@__PURE__*/
-  fileDesc("CjFzbGlwd2F5L2hlYWx0aGNoZWNrL3YxL3RhcmdldF9ncm91cF9zZXJ2aWNlLnByb3RvEhZzbGlwd2F5LmhlYWx0aGNoZWNrLnYxImkKGENyZWF0ZVRhcmdldEdyb3VwUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjkKDHRhcmdldF9ncm91cBgCIAEoCzIjLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuVGFyZ2V0R3JvdXAiVgoZQ3JlYXRlVGFyZ2V0R3JvdXBSZXNwb25zZRI5Cgx0YXJnZXRfZ3JvdXAYASABKAsyIy5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlRhcmdldEdyb3VwImkKGE1vZGlmeVRhcmdldEdyb3VwUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjkKDHRhcmdldF9ncm91cBgCIAEoCzIjLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuVGFyZ2V0R3JvdXAiVgoZTW9kaWZ5VGFyZ2V0R3JvdXBSZXNwb25zZRI5Cgx0YXJnZXRfZ3JvdXAYASABKAsyIy5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlRhcmdldEdyb3VwIiUKFUdldFRhcmdldEdyb3VwUmVxdWVzdBIMCgRuYW1lGAEgASgJIlMKFkdldFRhcmdldEdyb3VwUmVzcG9uc2USOQoMdGFyZ2V0X2dyb3VwGAEgASgLMiMuc2xpcHdheS5oZWFsdGhjaGVjay52MS5UYXJnZXRHcm91cCJAChdMaXN0VGFyZ2V0R3JvdXBzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJvChhMaXN0VGFyZ2V0R3JvdXBzUmVzcG9uc2USOgoNdGFyZ2V0X2dyb3VwcxgBIAMoCzIjLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuVGFyZ2V0R3JvdXASFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjwKGERlbGV0ZVRhcmdldEdyb3VwUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkiGwoZRGVsZXRlVGFyZ2V0R3JvdXBSZXNwb25zZSKYAQoWUmVnaXN0ZXJUYXJnZXRzUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhQKDHRhcmdldF9ncm91cBgCIAEoCRIPCgdzZXJ2aWNlGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAMSLwoHdGFyZ2V0cxgFIAMoCzIeLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuVGFyZ2V0IhkKF1JlZ2lzdGVyVGFyZ2V0c1Jlc3BvbnNlIn0KGERlcmVnaXN0ZXJUYXJnZXRzUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhQKDHRhcmdldF9ncm91cBgCIAEoCRIPCgdzZXJ2aWNlGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAMSEgoKdGFyZ2V0X2lkcxgFIAMoCSIbChlEZXJlZ2lzdGVyVGFyZ2V0c1Jlc3BvbnNlIkcKG0Rlc2NyaWJlVGFyZ2V0SGVhbHRoUmVxdWVzdBIUCgx0YXJnZXRfZ3JvdXAYASABKAkSEgoKdGFyZ2V0X2lkcxgCIAMoCSJVChxEZXNjcmliZVRhcmdldEhlYWx0aFJlc3BvbnNlEjUKB3RhcmdldHMYASADKAsyJC5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlRhcmdldEhlYWx0aCIxChhXYXRjaFRhcmdldEhlYWx0aFJlcXVlc3QSFQoNdGFyZ2V0X2dyb3VwcxgBIAMoCSKgAQoZV2F0Y2hUYXJnZXRIZWFsdGhSZXNwb25zZRIQCghzbmFwc2hvdBgBIAEoCBI1Cgd0YXJnZXRzGAIgAygLMiQuc2xpcHdheS5oZWFsdGhjaGVjay52MS5UYXJnZXRIZWFsdGgSOgoPcmVtb3ZlZF90YXJnZXRzGAMgAygLMiEuc2xpcHdheS5oZWFsdGhjaGVjay52MS5UYXJnZXRSZWYiNAoJVGFyZ2V0UmVmEhQKDHRhcmdldF9ncm91cBgBIAEoCRIRCgl0YXJnZXRfaWQYAiABKAkiogIKFlNldEN1c3RvbUhlYWx0aFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIUCgx0YXJnZXRfZ3JvdXAYAiABKAkSEQoJdGFyZ2V0X2lkGAMgASgJEkUKBnN0YXR1cxgEIAEoDjI1LnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuU2V0Q3VzdG9tSGVhbHRoUmVxdWVzdC5TdGF0dXMSEwoLZGVzY3JpcHRpb24YBSABKAkSDwoHc2VydmljZRgGIAEoCRISCgpnZW5lcmF0aW9uGAcgASgDIkoKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABISCg5TVEFUVVNfSEVBTFRIWRABEhQKEFNUQVRVU19VTkhFQUxUSFkQAiJPChdTZXRDdXN0b21IZWFsdGhSZXNwb25zZRI0CgZ0YXJnZXQYASABKAsyJC5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlRhcmdldEhlYWx0aDLgCQoSVGFyZ2V0R3JvdXBTZXJ2aWNlEngKEUNyZWF0ZVRhcmdldEdyb3VwEjAuc2xpcHdheS5oZWFsdGhjaGVjay52MS5DcmVhdGVUYXJnZXRHcm91cFJlcXVlc3QaMS5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLkNyZWF0ZVRhcmdldEdyb3VwUmVzcG9uc2USeAoRTW9kaWZ5VGFyZ2V0R3JvdXASMC5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLk1vZGlmeVRhcmdldEdyb3VwUmVxdWVzdBoxLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuTW9kaWZ5VGFyZ2V0R3JvdXBSZXNwb25zZRJ0Cg5HZXRUYXJnZXRHcm91cBItLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuR2V0VGFyZ2V0R3JvdXBSZXF1ZXN0Gi4uc2xpcHdheS5oZWFsdGhjaGVjay52MS5HZXRUYXJnZXRHcm91cFJlc3BvbnNlIgOQAgESegoQTGlzdFRhcmdldEdyb3VwcxIvLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuTGlzdFRhcmdldEdyb3Vwc1JlcXVlc3QaMC5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLkxpc3RUYXJnZXRHcm91cHNSZXNwb25zZSIDkAIBEngKEURlbGV0ZVRhcmdldEdyb3VwEjAuc2xpcHdheS5oZWFsdGhjaGVjay52MS5EZWxldGVUYXJnZXRHcm91cFJlcXVlc3QaMS5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLkRlbGV0ZVRhcmdldEdyb3VwUmVzcG9uc2UScgoPUmVnaXN0ZXJUYXJnZXRzEi4uc2xpcHdheS5oZWFsdGhjaGVjay52MS5SZWdpc3RlclRhcmdldHNSZXF1ZXN0Gi8uc2xpcHdheS5oZWFsdGhjaGVjay52MS5SZWdpc3RlclRhcmdldHNSZXNwb25zZRJ4ChFEZXJlZ2lzdGVyVGFyZ2V0cxIwLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuRGVyZWdpc3RlclRhcmdldHNSZXF1ZXN0GjEuc2xpcHdheS5oZWFsdGhjaGVjay52MS5EZXJlZ2lzdGVyVGFyZ2V0c1Jlc3BvbnNlEoYBChREZXNjcmliZVRhcmdldEhlYWx0aBIzLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuRGVzY3JpYmVUYXJnZXRIZWFsdGhSZXF1ZXN0GjQuc2xpcHdheS5oZWFsdGhjaGVjay52MS5EZXNjcmliZVRhcmdldEhlYWx0aFJlc3BvbnNlIgOQAgESfwoRV2F0Y2hUYXJnZXRIZWFsdGgSMC5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLldhdGNoVGFyZ2V0SGVhbHRoUmVxdWVzdBoxLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuV2F0Y2hUYXJnZXRIZWFsdGhSZXNwb25zZSIDkAIBMAEScgoPU2V0Q3VzdG9tSGVhbHRoEi4uc2xpcHdheS5oZWFsdGhjaGVjay52MS5TZXRDdXN0b21IZWFsdGhSZXF1ZXN0Gi8uc2xpcHdheS5oZWFsdGhjaGVjay52MS5TZXRDdXN0b21IZWFsdGhSZXNwb25zZWIGcHJvdG8z", [file_slipway_healthcheck_v1_target_group]);
+  fileDesc("CjFzbGlwd2F5L2hlYWx0aGNoZWNrL3YxL3RhcmdldF9ncm91cF9zZXJ2aWNlLnByb3RvEhZzbGlwd2F5LmhlYWx0aGNoZWNrLnYxImkKGENyZWF0ZVRhcmdldEdyb3VwUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjkKDHRhcmdldF9ncm91cBgCIAEoCzIjLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuVGFyZ2V0R3JvdXAiVgoZQ3JlYXRlVGFyZ2V0R3JvdXBSZXNwb25zZRI5Cgx0YXJnZXRfZ3JvdXAYASABKAsyIy5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlRhcmdldEdyb3VwImkKGE1vZGlmeVRhcmdldEdyb3VwUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjkKDHRhcmdldF9ncm91cBgCIAEoCzIjLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuVGFyZ2V0R3JvdXAiVgoZTW9kaWZ5VGFyZ2V0R3JvdXBSZXNwb25zZRI5Cgx0YXJnZXRfZ3JvdXAYASABKAsyIy5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlRhcmdldEdyb3VwIiUKFUdldFRhcmdldEdyb3VwUmVxdWVzdBIMCgRuYW1lGAEgASgJIlMKFkdldFRhcmdldEdyb3VwUmVzcG9uc2USOQoMdGFyZ2V0X2dyb3VwGAEgASgLMiMuc2xpcHdheS5oZWFsdGhjaGVjay52MS5UYXJnZXRHcm91cCJAChdMaXN0VGFyZ2V0R3JvdXBzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJvChhMaXN0VGFyZ2V0R3JvdXBzUmVzcG9uc2USOgoNdGFyZ2V0X2dyb3VwcxgBIAMoCzIjLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuVGFyZ2V0R3JvdXASFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjwKGERlbGV0ZVRhcmdldEdyb3VwUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkiGwoZRGVsZXRlVGFyZ2V0R3JvdXBSZXNwb25zZSKYAQoWUmVnaXN0ZXJUYXJnZXRzUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhQKDHRhcmdldF9ncm91cBgCIAEoCRIPCgdzZXJ2aWNlGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAMSLwoHdGFyZ2V0cxgFIAMoCzIeLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuVGFyZ2V0IhkKF1JlZ2lzdGVyVGFyZ2V0c1Jlc3BvbnNlIn0KGERlcmVnaXN0ZXJUYXJnZXRzUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhQKDHRhcmdldF9ncm91cBgCIAEoCRIPCgdzZXJ2aWNlGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAMSEgoKdGFyZ2V0X2lkcxgFIAMoCSIbChlEZXJlZ2lzdGVyVGFyZ2V0c1Jlc3BvbnNlIkcKG0Rlc2NyaWJlVGFyZ2V0SGVhbHRoUmVxdWVzdBIUCgx0YXJnZXRfZ3JvdXAYASABKAkSEgoKdGFyZ2V0X2lkcxgCIAMoCSJVChxEZXNjcmliZVRhcmdldEhlYWx0aFJlc3BvbnNlEjUKB3RhcmdldHMYASADKAsyJC5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlRhcmdldEhlYWx0aCIxChhXYXRjaFRhcmdldEhlYWx0aFJlcXVlc3QSFQoNdGFyZ2V0X2dyb3VwcxgBIAMoCSKgAQoZV2F0Y2hUYXJnZXRIZWFsdGhSZXNwb25zZRIQCghzbmFwc2hvdBgBIAEoCBI1Cgd0YXJnZXRzGAIgAygLMiQuc2xpcHdheS5oZWFsdGhjaGVjay52MS5UYXJnZXRIZWFsdGgSOgoPcmVtb3ZlZF90YXJnZXRzGAMgAygLMiEuc2xpcHdheS5oZWFsdGhjaGVjay52MS5UYXJnZXRSZWYiNAoJVGFyZ2V0UmVmEhQKDHRhcmdldF9ncm91cBgBIAEoCRIRCgl0YXJnZXRfaWQYAiABKAkiogIKFlNldEN1c3RvbUhlYWx0aFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIUCgx0YXJnZXRfZ3JvdXAYAiABKAkSEQoJdGFyZ2V0X2lkGAMgASgJEkUKBnN0YXR1cxgEIAEoDjI1LnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuU2V0Q3VzdG9tSGVhbHRoUmVxdWVzdC5TdGF0dXMSEwoLZGVzY3JpcHRpb24YBSABKAkSDwoHc2VydmljZRgGIAEoCRISCgpnZW5lcmF0aW9uGAcgASgDIkoKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABISCg5TVEFUVVNfSEVBTFRIWRABEhQKEFNUQVRVU19VTkhFQUxUSFkQAiJPChdTZXRDdXN0b21IZWFsdGhSZXNwb25zZRI0CgZ0YXJnZXQYASABKAsyJC5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlRhcmdldEhlYWx0aCLhAQoVVGVzdFRhc2tIZWFsdGhSZXF1ZXN0EksKCmNvbnRhaW5lcnMYASADKAsyNy5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlRlc3RUYXNrSGVhbHRoUmVxdWVzdC5Db250YWluZXIaewoJQ29udGFpbmVyEhYKCWVzc2VudGlhbBgBIAEoCEgAiAEBEhgKEGhhc19oZWFsdGhfY2hlY2sYAiABKAgSLgoGaGVhbHRoGAMgASgOMh4uc2xpcHdheS5oZWFsdGhjaGVjay52MS5IZWFsdGhCDAoKX2Vzc2VudGlhbCJIChZUZXN0VGFza0hlYWx0aFJlc3BvbnNlEi4KBmhlYWx0aBgBIAEoDjIeLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuSGVhbHRoKl4KBkhlYWx0aBIWChJIRUFMVEhfVU5TUEVDSUZJRUQQABISCg5IRUFMVEhfVU5LTk9XThABEhIKDkhFQUxUSF9IRUFMVEhZEAISFAoQSEVBTFRIX1VOSEVBTFRIWRADMtYKChJUYXJnZXRHcm91cFNlcnZpY2USeAoRQ3JlYXRlVGFyZ2V0R3JvdXASMC5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLkNyZWF0ZVRhcmdldEdyb3VwUmVxdWVzdBoxLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuQ3JlYXRlVGFyZ2V0R3JvdXBSZXNwb25zZRJ4ChFNb2RpZnlUYXJnZXRHcm91cBIwLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuTW9kaWZ5VGFyZ2V0R3JvdXBSZXF1ZXN0GjEuc2xpcHdheS5oZWFsdGhjaGVjay52MS5Nb2RpZnlUYXJnZXRHcm91cFJlc3BvbnNlEnQKDkdldFRhcmdldEdyb3VwEi0uc2xpcHdheS5oZWFsdGhjaGVjay52MS5HZXRUYXJnZXRHcm91cFJlcXVlc3QaLi5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLkdldFRhcmdldEdyb3VwUmVzcG9uc2UiA5ACARJ6ChBMaXN0VGFyZ2V0R3JvdXBzEi8uc2xpcHdheS5oZWFsdGhjaGVjay52MS5MaXN0VGFyZ2V0R3JvdXBzUmVxdWVzdBowLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuTGlzdFRhcmdldEdyb3Vwc1Jlc3BvbnNlIgOQAgESeAoRRGVsZXRlVGFyZ2V0R3JvdXASMC5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLkRlbGV0ZVRhcmdldEdyb3VwUmVxdWVzdBoxLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuRGVsZXRlVGFyZ2V0R3JvdXBSZXNwb25zZRJyCg9SZWdpc3RlclRhcmdldHMSLi5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlJlZ2lzdGVyVGFyZ2V0c1JlcXVlc3QaLy5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlJlZ2lzdGVyVGFyZ2V0c1Jlc3BvbnNlEngKEURlcmVnaXN0ZXJUYXJnZXRzEjAuc2xpcHdheS5oZWFsdGhjaGVjay52MS5EZXJlZ2lzdGVyVGFyZ2V0c1JlcXVlc3QaMS5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLkRlcmVnaXN0ZXJUYXJnZXRzUmVzcG9uc2UShgEKFERlc2NyaWJlVGFyZ2V0SGVhbHRoEjMuc2xpcHdheS5oZWFsdGhjaGVjay52MS5EZXNjcmliZVRhcmdldEhlYWx0aFJlcXVlc3QaNC5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLkRlc2NyaWJlVGFyZ2V0SGVhbHRoUmVzcG9uc2UiA5ACARJ/ChFXYXRjaFRhcmdldEhlYWx0aBIwLnNsaXB3YXkuaGVhbHRoY2hlY2sudjEuV2F0Y2hUYXJnZXRIZWFsdGhSZXF1ZXN0GjEuc2xpcHdheS5oZWFsdGhjaGVjay52MS5XYXRjaFRhcmdldEhlYWx0aFJlc3BvbnNlIgOQAgEwARJyCg9TZXRDdXN0b21IZWFsdGgSLi5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlNldEN1c3RvbUhlYWx0aFJlcXVlc3QaLy5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlNldEN1c3RvbUhlYWx0aFJlc3BvbnNlEnQKDlRlc3RUYXNrSGVhbHRoEi0uc2xpcHdheS5oZWFsdGhjaGVjay52MS5UZXN0VGFza0hlYWx0aFJlcXVlc3QaLi5zbGlwd2F5LmhlYWx0aGNoZWNrLnYxLlRlc3RUYXNrSGVhbHRoUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_slipway_healthcheck_v1_target_group]);
 
 /**
  * CreateTargetGroupRequest is a new target group.
@@ -634,6 +634,124 @@ export const SetCustomHealthResponseSchema: GenMessage<SetCustomHealthResponse> 
   messageDesc(file_slipway_healthcheck_v1_target_group_service, 20);
 
 /**
+ * TestTaskHealthRequest is the containers of an imagined task.
+ *
+ * @generated from message slipway.healthcheck.v1.TestTaskHealthRequest
+ */
+export type TestTaskHealthRequest = Message<"slipway.healthcheck.v1.TestTaskHealthRequest"> & {
+  /**
+   * The containers.
+   *
+   * @generated from field: repeated slipway.healthcheck.v1.TestTaskHealthRequest.Container containers = 1;
+   */
+  containers: TestTaskHealthRequest_Container[];
+};
+
+/**
+ * Describes the message slipway.healthcheck.v1.TestTaskHealthRequest.
+ * Use `create(TestTaskHealthRequestSchema)` to create a new message.
+ */
+export const TestTaskHealthRequestSchema: GenMessage<TestTaskHealthRequest> = /*@__PURE__*/
+  messageDesc(file_slipway_healthcheck_v1_target_group_service, 21);
+
+/**
+ * Container is one of its containers.
+ *
+ * @generated from message slipway.healthcheck.v1.TestTaskHealthRequest.Container
+ */
+export type TestTaskHealthRequest_Container = Message<"slipway.healthcheck.v1.TestTaskHealthRequest.Container"> & {
+  /**
+   * Whether the task stops when it stops. Default true. Others do not count.
+   *
+   * @generated from field: optional bool essential = 1;
+   */
+  essential?: boolean | undefined;
+
+  /**
+   * Whether it defines a health check. Others do not count.
+   *
+   * @generated from field: bool has_health_check = 2;
+   */
+  hasHealthCheck: boolean;
+
+  /**
+   * Its health by that check.
+   *
+   * @generated from field: slipway.healthcheck.v1.Health health = 3;
+   */
+  health: Health;
+};
+
+/**
+ * Describes the message slipway.healthcheck.v1.TestTaskHealthRequest.Container.
+ * Use `create(TestTaskHealthRequest_ContainerSchema)` to create a new message.
+ */
+export const TestTaskHealthRequest_ContainerSchema: GenMessage<TestTaskHealthRequest_Container> = /*@__PURE__*/
+  messageDesc(file_slipway_healthcheck_v1_target_group_service, 21, 0);
+
+/**
+ * TestTaskHealthResponse is the task's health.
+ *
+ * @generated from message slipway.healthcheck.v1.TestTaskHealthResponse
+ */
+export type TestTaskHealthResponse = Message<"slipway.healthcheck.v1.TestTaskHealthResponse"> & {
+  /**
+   * The health.
+   *
+   * @generated from field: slipway.healthcheck.v1.Health health = 1;
+   */
+  health: Health;
+};
+
+/**
+ * Describes the message slipway.healthcheck.v1.TestTaskHealthResponse.
+ * Use `create(TestTaskHealthResponseSchema)` to create a new message.
+ */
+export const TestTaskHealthResponseSchema: GenMessage<TestTaskHealthResponse> = /*@__PURE__*/
+  messageDesc(file_slipway_healthcheck_v1_target_group_service, 22);
+
+/**
+ * Health is ECS's HealthStatus.
+ *
+ * @generated from enum slipway.healthcheck.v1.Health
+ */
+export enum Health {
+  /**
+   * As UNKNOWN.
+   *
+   * @generated from enum value: HEALTH_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Being evaluated, or no check is defined.
+   *
+   * @generated from enum value: HEALTH_UNKNOWN = 1;
+   */
+  UNKNOWN = 1,
+
+  /**
+   * Passes its check.
+   *
+   * @generated from enum value: HEALTH_HEALTHY = 2;
+   */
+  HEALTHY = 2,
+
+  /**
+   * Fails its check.
+   *
+   * @generated from enum value: HEALTH_UNHEALTHY = 3;
+   */
+  UNHEALTHY = 3,
+}
+
+/**
+ * Describes the enum slipway.healthcheck.v1.Health.
+ */
+export const HealthSchema: GenEnum<Health> = /*@__PURE__*/
+  enumDesc(file_slipway_healthcheck_v1_target_group_service, 0);
+
+/**
  * TargetGroupService owns target groups and the health of their targets.
  *
  * @generated from service slipway.healthcheck.v1.TargetGroupService
@@ -765,6 +883,19 @@ export const TargetGroupService: GenService<{
     methodKind: "unary";
     input: typeof SetCustomHealthRequestSchema;
     output: typeof SetCustomHealthResponseSchema;
+  },
+  /**
+   * TestTaskHealth says what the health of a task would be by its containers' own health checks. Nothing is changed.
+   *
+   *   grpcurl -plaintext -d '{"containers":[{"hasHealthCheck":true,"health":"HEALTH_HEALTHY"},{"hasHealthCheck":true,
+   *   "health":"HEALTH_UNKNOWN"}]}' 127.0.0.1:7003 slipway.healthcheck.v1.TargetGroupService/TestTaskHealth
+   *
+   * @generated from rpc slipway.healthcheck.v1.TargetGroupService.TestTaskHealth
+   */
+  testTaskHealth: {
+    methodKind: "unary";
+    input: typeof TestTaskHealthRequestSchema;
+    output: typeof TestTaskHealthResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_slipway_healthcheck_v1_target_group_service, 0);

@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
-import type { ExecutionDetails } from "./hook_pb.js";
+import type { Contract, ExecutionDetails } from "./hook_pb.js";
 import { file_slipway_hooks_v1_hook } from "./hook_pb.js";
 import type { HookStatus } from "./hook_service_pb.js";
 import { file_slipway_hooks_v1_hook_service } from "./hook_service_pb.js";
@@ -16,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file slipway/hooks/v1/hook_handler_service.proto.
  */
 export const file_slipway_hooks_v1_hook_handler_service: GenFile = /*@__PURE__*/
-  fileDesc("CitzbGlwd2F5L2hvb2tzL3YxL2hvb2tfaGFuZGxlcl9zZXJ2aWNlLnByb3RvEhBzbGlwd2F5Lmhvb2tzLnYxItcBChFIYW5kbGVIb29rUmVxdWVzdBIUCgxleGVjdXRpb25faWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRIXCg9saWZlY3ljbGVfc3RhZ2UYAyABKAkSFAoMcmVzb3VyY2VfYXJuGAQgASgJEj0KEWV4ZWN1dGlvbl9kZXRhaWxzGAUgASgLMiIuc2xpcHdheS5ob29rcy52MS5FeGVjdXRpb25EZXRhaWxzEi0KDGhvb2tfZGV0YWlscxgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiugEKEkhhbmRsZUhvb2tSZXNwb25zZRIxCgtob29rX3N0YXR1cxgBIAEoDjIcLnNsaXB3YXkuaG9va3MudjEuSG9va1N0YXR1cxIyCg9jYWxsX2JhY2tfZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoMaG9va19kZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIOCgZyZWFzb24YBCABKAkybQoSSG9va0hhbmRsZXJTZXJ2aWNlElcKCkhhbmRsZUhvb2sSIy5zbGlwd2F5Lmhvb2tzLnYxLkhhbmRsZUhvb2tSZXF1ZXN0GiQuc2xpcHdheS5ob29rcy52MS5IYW5kbGVIb29rUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_slipway_hooks_v1_hook, file_slipway_hooks_v1_hook_service]);
+  fileDesc("CitzbGlwd2F5L2hvb2tzL3YxL2hvb2tfaGFuZGxlcl9zZXJ2aWNlLnByb3RvEhBzbGlwd2F5Lmhvb2tzLnYxIpwCChFIYW5kbGVIb29rUmVxdWVzdBIUCgxleGVjdXRpb25faWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRIXCg9saWZlY3ljbGVfc3RhZ2UYAyABKAkSFAoMcmVzb3VyY2VfYXJuGAQgASgJEj0KEWV4ZWN1dGlvbl9kZXRhaWxzGAUgASgLMiIuc2xpcHdheS5ob29rcy52MS5FeGVjdXRpb25EZXRhaWxzEi0KDGhvb2tfZGV0YWlscxgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLAoIY29udHJhY3QYByABKA4yGi5zbGlwd2F5Lmhvb2tzLnYxLkNvbnRyYWN0EhUKDWRlcGxveW1lbnRfaWQYCCABKAkiugEKEkhhbmRsZUhvb2tSZXNwb25zZRIxCgtob29rX3N0YXR1cxgBIAEoDjIcLnNsaXB3YXkuaG9va3MudjEuSG9va1N0YXR1cxIyCg9jYWxsX2JhY2tfZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoMaG9va19kZXRhaWxzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIOCgZyZWFzb24YBCABKAkybQoSSG9va0hhbmRsZXJTZXJ2aWNlElcKCkhhbmRsZUhvb2sSIy5zbGlwd2F5Lmhvb2tzLnYxLkhhbmRsZUhvb2tSZXF1ZXN0GiQuc2xpcHdheS5ob29rcy52MS5IYW5kbGVIb29rUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_slipway_hooks_v1_hook, file_slipway_hooks_v1_hook_service]);
 
 /**
  * HandleHookRequest has the fields of an Amazon ECS lifecycle hook's event.
@@ -46,7 +46,7 @@ export type HandleHookRequest = Message<"slipway.hooks.v1.HandleHookRequest"> & 
   lifecycleStage: string;
 
   /**
-   * The deployment's id.
+   * The service deployment, "cluster/service/deployment"; a full ARN when the operator asks for ARNs.
    *
    * @generated from field: string resource_arn = 4;
    */
@@ -60,11 +60,26 @@ export type HandleHookRequest = Message<"slipway.hooks.v1.HandleHookRequest"> & 
   executionDetails?: ExecutionDetails | undefined;
 
   /**
-   * The hook's configured details, merged with what earlier attempts returned.
+   * The hook's configured details, merged with what the same hook returned earlier in the same deployment.
    *
    * @generated from field: google.protobuf.Struct hook_details = 6;
    */
   hookDetails?: JsonObject | undefined;
+
+  /**
+   * How the result is given. With CONTRACT_CODEDEPLOY the answer does not count, and resource_arn, execution_details and
+   * hook_details are not set: report by LifecycleEventService.PutLifecycleEventHookExecutionStatus with deployment_id and execution_id.
+   *
+   * @generated from field: slipway.hooks.v1.Contract contract = 7;
+   */
+  contract: Contract;
+
+  /**
+   * The deployment's id.
+   *
+   * @generated from field: string deployment_id = 8;
+   */
+  deploymentId: string;
 };
 
 /**
@@ -95,7 +110,7 @@ export type HandleHookResponse = Message<"slipway.hooks.v1.HandleHookResponse"> 
   callBackDelay?: Duration | undefined;
 
   /**
-   * Details to carry to the next attempt of this invocation.
+   * Details to carry to the next call of the same hook in the same deployment.
    *
    * @generated from field: google.protobuf.Struct hook_details = 3;
    */

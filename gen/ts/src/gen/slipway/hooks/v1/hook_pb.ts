@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file slipway/hooks/v1/hook.proto.
  */
 export const file_slipway_hooks_v1_hook: GenFile = /*@__PURE__*/
-  fileDesc("ChtzbGlwd2F5L2hvb2tzL3YxL2hvb2sucHJvdG8SEHNsaXB3YXkuaG9va3MudjEihgIKBEhvb2sSDAoEbmFtZRgBIAEoCRIsCgRncnBjGAIgASgLMhwuc2xpcHdheS5ob29rcy52MS5HcnBjVGFyZ2V0SAASMgoHd2ViaG9vaxgDIAEoCzIfLnNsaXB3YXkuaG9va3MudjEuV2ViaG9va1RhcmdldEgAEi8KDGNhbGxfdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBSABKAUSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYByABKAlCCAoGdGFyZ2V0IioKCkdycGNUYXJnZXQSDwoHYWRkcmVzcxgBIAEoCRILCgN0bHMYAiABKAgiHAoNV2ViaG9va1RhcmdldBILCgN1cmwYASABKAkiiAMKEEV4ZWN1dGlvbkRldGFpbHMSEwoLc2VydmljZV9hcm4YASABKAkSIwobdGFyZ2V0X3NlcnZpY2VfcmV2aXNpb25fYXJuGAIgASgJElgKFHRlc3RfdHJhZmZpY193ZWlnaHRzGAMgAygLMjouc2xpcHdheS5ob29rcy52MS5FeGVjdXRpb25EZXRhaWxzLlRlc3RUcmFmZmljV2VpZ2h0c0VudHJ5EmQKGnByb2R1Y3Rpb25fdHJhZmZpY193ZWlnaHRzGAQgAygLMkAuc2xpcHdheS5ob29rcy52MS5FeGVjdXRpb25EZXRhaWxzLlByb2R1Y3Rpb25UcmFmZmljV2VpZ2h0c0VudHJ5GjkKF1Rlc3RUcmFmZmljV2VpZ2h0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEaPwodUHJvZHVjdGlvblRyYWZmaWNXZWlnaHRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASL6BwoKSW52b2NhdGlvbhIKCgJpZBgBIAEoCRIMCgRob29rGAIgASgJEg8KB3NlcnZpY2UYAyABKAkSEgoKZGVwbG95bWVudBgEIAEoCRIXCg9saWZlY3ljbGVfc3RhZ2UYBSABKAkSDAoEc3RlcBgGIAEoBRI9ChFleGVjdXRpb25fZGV0YWlscxgHIAEoCzIiLnNsaXB3YXkuaG9va3MudjEuRXhlY3V0aW9uRGV0YWlscxItCgxob29rX2RldGFpbHMYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EioKB3RpbWVvdXQYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SQgoOdGltZW91dF9hY3Rpb24YCiABKA4yKi5zbGlwd2F5Lmhvb2tzLnYxLkludm9jYXRpb24uVGltZW91dEFjdGlvbhIxCgVzdGF0ZRgLIAEoDjIiLnNsaXB3YXkuaG9va3MudjEuSW52b2NhdGlvbi5TdGF0ZRI1CgdvdXRjb21lGAwgASgOMiQuc2xpcHdheS5ob29rcy52MS5JbnZvY2F0aW9uLk91dGNvbWUSDgoGcmVhc29uGA0gASgJEg8KB2F0dGVtcHQYDiABKAUSNQoRbmV4dF9hdHRlbXB0X3RpbWUYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWRlYWRsaW5lX3RpbWUYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgSIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimAEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUEVORElORxABEhUKEVNUQVRFX0lOX1BST0dSRVNTEAISEwoPU1RBVEVfU1VDQ0VFREVEEAMSEAoMU1RBVEVfRkFJTEVEEAQSEwoPU1RBVEVfVElNRURfT1VUEAUSEgoOU1RBVEVfQ0FOQ0VMRUQQBiJOCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIUChBPVVRDT01FX0NPTlRJTlVFEAESFAoQT1VUQ09NRV9ST0xMQkFDSxACImkKDVRpbWVvdXRBY3Rpb24SHgoaVElNRU9VVF9BQ1RJT05fVU5TUEVDSUZJRUQQABIbChdUSU1FT1VUX0FDVElPTl9ST0xMQkFDSxABEhsKF1RJTUVPVVRfQUNUSU9OX0NPTlRJTlVFEAIi/QEKB0F0dGVtcHQSDwoHYXR0ZW1wdBgBIAEoBRIPCgdyZXF1ZXN0GAIgASgJEhAKCHJlc3BvbnNlGAMgASgJEhMKC2hvb2tfc3RhdHVzGAQgASgJEg0KBWVycm9yGAUgASgJEi4KCnN0YXJ0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCghkdXJhdGlvbhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIPCgdpZ25vcmVkGAkgASgIYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChtzbGlwd2F5L2hvb2tzL3YxL2hvb2sucHJvdG8SEHNsaXB3YXkuaG9va3MudjEi5gIKBEhvb2sSDAoEbmFtZRgBIAEoCRIsCgRncnBjGAIgASgLMhwuc2xpcHdheS5ob29rcy52MS5HcnBjVGFyZ2V0SAASMgoHd2ViaG9vaxgDIAEoCzIfLnNsaXB3YXkuaG9va3MudjEuV2ViaG9va1RhcmdldEgAEjAKBmxhbWJkYRgIIAEoCzIeLnNsaXB3YXkuaG9va3MudjEuTGFtYmRhVGFyZ2V0SAASLAoEZXhlYxgJIAEoCzIcLnNsaXB3YXkuaG9va3MudjEuRXhlY1RhcmdldEgAEi8KDGNhbGxfdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBSABKAUSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYByABKAlCCAoGdGFyZ2V0IioKCkdycGNUYXJnZXQSDwoHYWRkcmVzcxgBIAEoCRILCgN0bHMYAiABKAgiWgoNV2ViaG9va1RhcmdldBILCgN1cmwYASABKAkSFAoHc2VjcmV0cxgCIAMoCUIDgAEBEhQKDHNlY3JldF9jb3VudBgDIAEoBRIQCgh1bnNpZ25lZBgEIAEoCCIzCgxMYW1iZGFUYXJnZXQSEAoIZnVuY3Rpb24YASABKAkSEQoJcXVhbGlmaWVyGAIgASgJIisKCkV4ZWNUYXJnZXQSDwoHY29tbWFuZBgBIAEoCRIMCgRhcmdzGAIgAygJIogDChBFeGVjdXRpb25EZXRhaWxzEhMKC3NlcnZpY2VfYXJuGAEgASgJEiMKG3RhcmdldF9zZXJ2aWNlX3JldmlzaW9uX2FybhgCIAEoCRJYChR0ZXN0X3RyYWZmaWNfd2VpZ2h0cxgDIAMoCzI6LnNsaXB3YXkuaG9va3MudjEuRXhlY3V0aW9uRGV0YWlscy5UZXN0VHJhZmZpY1dlaWdodHNFbnRyeRJkChpwcm9kdWN0aW9uX3RyYWZmaWNfd2VpZ2h0cxgEIAMoCzJALnNsaXB3YXkuaG9va3MudjEuRXhlY3V0aW9uRGV0YWlscy5Qcm9kdWN0aW9uVHJhZmZpY1dlaWdodHNFbnRyeRo5ChdUZXN0VHJhZmZpY1dlaWdodHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBGj8KHVByb2R1Y3Rpb25UcmFmZmljV2VpZ2h0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiqAgKCkludm9jYXRpb24SCgoCaWQYASABKAkSDAoEaG9vaxgCIAEoCRIPCgdzZXJ2aWNlGAMgASgJEhIKCmRlcGxveW1lbnQYBCABKAkSFwoPbGlmZWN5Y2xlX3N0YWdlGAUgASgJEgwKBHN0ZXAYBiABKAUSPQoRZXhlY3V0aW9uX2RldGFpbHMYByABKAsyIi5zbGlwd2F5Lmhvb2tzLnYxLkV4ZWN1dGlvbkRldGFpbHMSLQoMaG9va19kZXRhaWxzGAggASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIqCgd0aW1lb3V0GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEkIKDnRpbWVvdXRfYWN0aW9uGAogASgOMiouc2xpcHdheS5ob29rcy52MS5JbnZvY2F0aW9uLlRpbWVvdXRBY3Rpb24SLAoIY29udHJhY3QYEyABKA4yGi5zbGlwd2F5Lmhvb2tzLnYxLkNvbnRyYWN0EjEKBXN0YXRlGAsgASgOMiIuc2xpcHdheS5ob29rcy52MS5JbnZvY2F0aW9uLlN0YXRlEjUKB291dGNvbWUYDCABKA4yJC5zbGlwd2F5Lmhvb2tzLnYxLkludm9jYXRpb24uT3V0Y29tZRIOCgZyZWFzb24YDSABKAkSDwoHYXR0ZW1wdBgOIAEoBRI1ChFuZXh0X2F0dGVtcHRfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNZGVhZGxpbmVfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKYAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9QRU5ESU5HEAESFQoRU1RBVEVfSU5fUFJPR1JFU1MQAhITCg9TVEFURV9TVUNDRUVERUQQAxIQCgxTVEFURV9GQUlMRUQQBBITCg9TVEFURV9USU1FRF9PVVQQBRISCg5TVEFURV9DQU5DRUxFRBAGIk4KB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhQKEE9VVENPTUVfQ09OVElOVUUQARIUChBPVVRDT01FX1JPTExCQUNLEAIiaQoNVGltZW91dEFjdGlvbhIeChpUSU1FT1VUX0FDVElPTl9VTlNQRUNJRklFRBAAEhsKF1RJTUVPVVRfQUNUSU9OX1JPTExCQUNLEAESGwoXVElNRU9VVF9BQ1RJT05fQ09OVElOVUUQAiL9AQoHQXR0ZW1wdBIPCgdhdHRlbXB0GAEgASgFEg8KB3JlcXVlc3QYAiABKAkSEAoIcmVzcG9uc2UYAyABKAkSEwoLaG9va19zdGF0dXMYBCABKAkSDQoFZXJyb3IYBSABKAkSLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKCGR1cmF0aW9uGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2lnbm9yZWQYCSABKAgqTwoIQ29udHJhY3QSGAoUQ09OVFJBQ1RfVU5TUEVDSUZJRUQQABIQCgxDT05UUkFDVF9FQ1MQARIXChNDT05UUkFDVF9DT0RFREVQTE9ZEAJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Hook is a handler that deployments call at their lifecycle stages.
@@ -51,10 +51,26 @@ export type Hook = Message<"slipway.hooks.v1.Hook"> & {
      */
     value: WebhookTarget;
     case: "webhook";
+  } | {
+    /**
+     * An AWS Lambda function.
+     *
+     * @generated from field: slipway.hooks.v1.LambdaTarget lambda = 8;
+     */
+    value: LambdaTarget;
+    case: "lambda";
+  } | {
+    /**
+     * A command on the machine of the hooks service.
+     *
+     * @generated from field: slipway.hooks.v1.ExecTarget exec = 9;
+     */
+    value: ExecTarget;
+    case: "exec";
   } | { case: undefined; value?: undefined };
 
   /**
-   * How long one call may take, 100 ms to 15 min. Default 30 s.
+   * How long one call may take, 100 ms to 15 min. Default 30 s; 15 min for a Lambda function, which has a time-out of its own.
    *
    * @generated from field: google.protobuf.Duration call_timeout = 4;
    */
@@ -118,7 +134,9 @@ export const GrpcTargetSchema: GenMessage<GrpcTarget> = /*@__PURE__*/
   messageDesc(file_slipway_hooks_v1_hook, 1);
 
 /**
- * WebhookTarget is an HTTPS endpoint that takes a JSON body with the field names of Amazon ECS.
+ * WebhookTarget is an HTTPS endpoint that takes a JSON body with the field names of Amazon ECS, signed as Standard Webhooks
+ * (standardwebhooks.com) says: webhook-id is the same for the same attempt, webhook-timestamp the time it is sent,
+ * webhook-signature has a signature for each secret. It answers 200 with a result, or 202 and reports by ReportHookResult.
  *
  * @generated from message slipway.hooks.v1.WebhookTarget
  */
@@ -129,6 +147,28 @@ export type WebhookTarget = Message<"slipway.hooks.v1.WebhookTarget"> & {
    * @generated from field: string url = 1;
    */
   url: string;
+
+  /**
+   * Input only. The secrets to sign with, "whsec_" and 24 to 64 bytes in base64: none, one, or two while the receiver changes
+   * from the old to the new. Left out when the hook is registered again with the same URL, the secrets stay.
+   *
+   * @generated from field: repeated string secrets = 2;
+   */
+  secrets: string[];
+
+  /**
+   * Output only. How many secrets there are.
+   *
+   * @generated from field: int32 secret_count = 3;
+   */
+  secretCount: number;
+
+  /**
+   * Input only. Takes the secrets away; calls are not signed any more.
+   *
+   * @generated from field: bool unsigned = 4;
+   */
+  unsigned: boolean;
 };
 
 /**
@@ -137,6 +177,67 @@ export type WebhookTarget = Message<"slipway.hooks.v1.WebhookTarget"> & {
  */
 export const WebhookTargetSchema: GenMessage<WebhookTarget> = /*@__PURE__*/
   messageDesc(file_slipway_hooks_v1_hook, 2);
+
+/**
+ * LambdaTarget is an AWS Lambda function, called by Invoke and waited for (RequestResponse). Credentials, region and
+ * endpoint are the operator's. What the function returns is the answer; an error of the function, or no answer within the
+ * call timeout, fails the hook. Throttling and errors of Lambda itself are tried again.
+ *
+ * @generated from message slipway.hooks.v1.LambdaTarget
+ */
+export type LambdaTarget = Message<"slipway.hooks.v1.LambdaTarget"> & {
+  /**
+   * The name, partial ARN or ARN. The region of an ARN goes before the operator's.
+   *
+   * @generated from field: string function = 1;
+   */
+  function: string;
+
+  /**
+   * A version or an alias. Default $LATEST.
+   *
+   * @generated from field: string qualifier = 2;
+   */
+  qualifier: string;
+};
+
+/**
+ * Describes the message slipway.hooks.v1.LambdaTarget.
+ * Use `create(LambdaTargetSchema)` to create a new message.
+ */
+export const LambdaTargetSchema: GenMessage<LambdaTarget> = /*@__PURE__*/
+  messageDesc(file_slipway_hooks_v1_hook, 3);
+
+/**
+ * ExecTarget is a command on the machine of the hooks service. It reads the request as JSON from its standard input and
+ * writes the answer as JSON to its standard output. An exit code that is not 0 fails the hook with the last line of its
+ * standard error. It has no environment but PATH, LANG, SLIPWAY_INVOCATION_ID and SLIPWAY_ATTEMPT; at the call timeout its
+ * whole process group is killed.
+ *
+ * @generated from message slipway.hooks.v1.ExecTarget
+ */
+export type ExecTarget = Message<"slipway.hooks.v1.ExecTarget"> & {
+  /**
+   * The absolute path of the program; the operator must allow it (setting -allowed-commands).
+   *
+   * @generated from field: string command = 1;
+   */
+  command: string;
+
+  /**
+   * Its arguments.
+   *
+   * @generated from field: repeated string args = 2;
+   */
+  args: string[];
+};
+
+/**
+ * Describes the message slipway.hooks.v1.ExecTarget.
+ * Use `create(ExecTargetSchema)` to create a new message.
+ */
+export const ExecTargetSchema: GenMessage<ExecTarget> = /*@__PURE__*/
+  messageDesc(file_slipway_hooks_v1_hook, 4);
 
 /**
  * ExecutionDetails says what a deployment is doing, in the shape of Amazon ECS.
@@ -179,7 +280,7 @@ export type ExecutionDetails = Message<"slipway.hooks.v1.ExecutionDetails"> & {
  * Use `create(ExecutionDetailsSchema)` to create a new message.
  */
 export const ExecutionDetailsSchema: GenMessage<ExecutionDetails> = /*@__PURE__*/
-  messageDesc(file_slipway_hooks_v1_hook, 3);
+  messageDesc(file_slipway_hooks_v1_hook, 5);
 
 /**
  * Invocation is one hook called at one stage (and step) of one deployment, with all its attempts.
@@ -237,14 +338,14 @@ export type Invocation = Message<"slipway.hooks.v1.Invocation"> & {
   executionDetails?: ExecutionDetails | undefined;
 
   /**
-   * The hook's configured details, merged with what earlier attempts returned.
+   * The hook's configured details, merged with what the same hook returned earlier in the same deployment.
    *
    * @generated from field: google.protobuf.Struct hook_details = 8;
    */
   hookDetails?: JsonObject | undefined;
 
   /**
-   * How long the invocation may take over all its attempts, 1 s to 14 days. Default 24 h.
+   * How long the invocation may take over all its attempts, 1 s to 14 days. Default 24 h, 1 h with CONTRACT_CODEDEPLOY.
    *
    * @generated from field: google.protobuf.Duration timeout = 9;
    */
@@ -256,6 +357,13 @@ export type Invocation = Message<"slipway.hooks.v1.Invocation"> & {
    * @generated from field: slipway.hooks.v1.Invocation.TimeoutAction timeout_action = 10;
    */
   timeoutAction: Invocation_TimeoutAction;
+
+  /**
+   * How the handler is called and answers. Default CONTRACT_ECS.
+   *
+   * @generated from field: slipway.hooks.v1.Contract contract = 19;
+   */
+  contract: Contract;
 
   /**
    * Output only. The state.
@@ -286,7 +394,7 @@ export type Invocation = Message<"slipway.hooks.v1.Invocation"> & {
   attempt: number;
 
   /**
-   * Output only. When the next attempt is due; absent when none is.
+   * Output only. When the next attempt is due; absent when none is: one is on its way, or a report is waited for.
    *
    * @generated from field: google.protobuf.Timestamp next_attempt_time = 15;
    */
@@ -319,7 +427,7 @@ export type Invocation = Message<"slipway.hooks.v1.Invocation"> & {
  * Use `create(InvocationSchema)` to create a new message.
  */
 export const InvocationSchema: GenMessage<Invocation> = /*@__PURE__*/
-  messageDesc(file_slipway_hooks_v1_hook, 4);
+  messageDesc(file_slipway_hooks_v1_hook, 6);
 
 /**
  * State is where an invocation stands.
@@ -381,7 +489,7 @@ export enum Invocation_State {
  * Describes the enum slipway.hooks.v1.Invocation.State.
  */
 export const Invocation_StateSchema: GenEnum<Invocation_State> = /*@__PURE__*/
-  enumDesc(file_slipway_hooks_v1_hook, 4, 0);
+  enumDesc(file_slipway_hooks_v1_hook, 6, 0);
 
 /**
  * Outcome is what the deployment does with an ended invocation.
@@ -415,7 +523,7 @@ export enum Invocation_Outcome {
  * Describes the enum slipway.hooks.v1.Invocation.Outcome.
  */
 export const Invocation_OutcomeSchema: GenEnum<Invocation_Outcome> = /*@__PURE__*/
-  enumDesc(file_slipway_hooks_v1_hook, 4, 1);
+  enumDesc(file_slipway_hooks_v1_hook, 6, 1);
 
 /**
  * TimeoutAction is what a deadline passed means.
@@ -449,7 +557,7 @@ export enum Invocation_TimeoutAction {
  * Describes the enum slipway.hooks.v1.Invocation.TimeoutAction.
  */
 export const Invocation_TimeoutActionSchema: GenEnum<Invocation_TimeoutAction> = /*@__PURE__*/
-  enumDesc(file_slipway_hooks_v1_hook, 4, 2);
+  enumDesc(file_slipway_hooks_v1_hook, 6, 2);
 
 /**
  * Attempt is one identity of a call. After a crash the same attempt may be sent again.
@@ -526,5 +634,41 @@ export type Attempt = Message<"slipway.hooks.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
-  messageDesc(file_slipway_hooks_v1_hook, 5);
+  messageDesc(file_slipway_hooks_v1_hook, 7);
+
+/**
+ * Contract is what a handler is called with and how it gives its result.
+ *
+ * @generated from enum slipway.hooks.v1.Contract
+ */
+export enum Contract {
+  /**
+   * As CONTRACT_ECS.
+   *
+   * @generated from enum value: CONTRACT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Amazon ECS: called with executionId, lifecycleStage, resourceArn, executionDetails and hookDetails; the answer is the
+   * result, and IN_PROGRESS means to be called again.
+   *
+   * @generated from enum value: CONTRACT_ECS = 1;
+   */
+  ECS = 1,
+
+  /**
+   * AWS CodeDeploy: called once with DeploymentId and LifecycleEventHookExecutionId; what it answers does not count, and the
+   * result comes by LifecycleEventService.PutLifecycleEventHookExecutionStatus.
+   *
+   * @generated from enum value: CONTRACT_CODEDEPLOY = 2;
+   */
+  CODEDEPLOY = 2,
+}
+
+/**
+ * Describes the enum slipway.hooks.v1.Contract.
+ */
+export const ContractSchema: GenEnum<Contract> = /*@__PURE__*/
+  enumDesc(file_slipway_hooks_v1_hook, 0);
 

@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file slipway/orchestrator/v1/deployment_configuration.proto.
  */
 export const file_slipway_orchestrator_v1_deployment_configuration: GenFile = /*@__PURE__*/
-  fileDesc("CjZzbGlwd2F5L29yY2hlc3RyYXRvci92MS9kZXBsb3ltZW50X2NvbmZpZ3VyYXRpb24ucHJvdG8SF3NsaXB3YXkub3JjaGVzdHJhdG9yLnYxIpQIChdEZXBsb3ltZW50Q29uZmlndXJhdGlvbhJLCghzdHJhdGVneRgBIAEoDjI5LnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRDb25maWd1cmF0aW9uLlN0cmF0ZWd5Eh4KFmRlcGxveW1lbnRfY29uZmlnX25hbWUYAiABKAkSJAoXbWluaW11bV9oZWFsdGh5X3BlcmNlbnQYAyABKAVIAIgBARIcCg9tYXhpbXVtX3BlcmNlbnQYBCABKAVIAYgBARJVChpkZXBsb3ltZW50X2NpcmN1aXRfYnJlYWtlchgFIAEoCzIxLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRDaXJjdWl0QnJlYWtlchI5CgZhbGFybXMYBiABKAsyKS5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5EZXBsb3ltZW50QWxhcm1zEiwKCWJha2VfdGltZRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJKChRsaW5lYXJfY29uZmlndXJhdGlvbhgIIAEoCzIsLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkxpbmVhckNvbmZpZ3VyYXRpb24SSgoUY2FuYXJ5X2NvbmZpZ3VyYXRpb24YCSABKAsyLC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5DYW5hcnlDb25maWd1cmF0aW9uEkgKE3N0ZXBzX2NvbmZpZ3VyYXRpb24YCiABKAsyKy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5TdGVwc0NvbmZpZ3VyYXRpb24SPwoPbGlmZWN5Y2xlX2hvb2tzGAsgAygLMiYuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTGlmZWN5Y2xlSG9vaxIzChBzY2FsZV91cF90aW1lb3V0GAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjcKFG1pbmltdW1faGVhbHRoeV90aW1lGA0gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjMKEHJvbGxiYWNrX3RpbWVvdXQYDiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ikQEKCFN0cmF0ZWd5EhgKFFNUUkFURUdZX1VOU1BFQ0lGSUVEEAASFAoQU1RSQVRFR1lfUk9MTElORxABEhcKE1NUUkFURUdZX0JMVUVfR1JFRU4QAhITCg9TVFJBVEVHWV9MSU5FQVIQAxITCg9TVFJBVEVHWV9DQU5BUlkQBBISCg5TVFJBVEVHWV9TVEVQUxAFQhoKGF9taW5pbXVtX2hlYWx0aHlfcGVyY2VudEISChBfbWF4aW11bV9wZXJjZW50IswBChhEZXBsb3ltZW50Q2lyY3VpdEJyZWFrZXISDgoGZW5hYmxlGAEgASgIEhAKCHJvbGxiYWNrGAIgASgIEiIKFXJlc2V0X29uX2hlYWx0aHlfdGFzaxgDIAEoCEgAiAEBElAKF3RocmVzaG9sZF9jb25maWd1cmF0aW9uGAQgASgLMi8uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuVGhyZXNob2xkQ29uZmlndXJhdGlvbkIYChZfcmVzZXRfb25faGVhbHRoeV90YXNrIs8BChZUaHJlc2hvbGRDb25maWd1cmF0aW9uEkIKBHR5cGUYASABKA4yNC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5UaHJlc2hvbGRDb25maWd1cmF0aW9uLlR5cGUSDQoFdmFsdWUYAiABKAUiYgoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASGAoUVFlQRV9CT1VOREVEX1BFUkNFTlQQARIaChZUWVBFX1VOQk9VTkRFRF9QRVJDRU5UEAISDgoKVFlQRV9DT1VOVBADIqECChBEZXBsb3ltZW50QWxhcm1zEhMKC2FsYXJtX25hbWVzGAEgAygJEg4KBmVuYWJsZRgCIAEoCBIQCghyb2xsYmFjaxgDIAEoCBJaChRpbml0aWFsX2FsYXJtX3BvbGljeRgEIAEoDjI8LnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRBbGFybXMuSW5pdGlhbEFsYXJtUG9saWN5InoKEkluaXRpYWxBbGFybVBvbGljeRIkCiBJTklUSUFMX0FMQVJNX1BPTElDWV9VTlNQRUNJRklFRBAAEh0KGUlOSVRJQUxfQUxBUk1fUE9MSUNZX1dBSVQQARIfChtJTklUSUFMX0FMQVJNX1BPTElDWV9JR05PUkUQAiJeChNMaW5lYXJDb25maWd1cmF0aW9uEhQKDHN0ZXBfcGVyY2VudBgBIAEoARIxCg5zdGVwX2Jha2VfdGltZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJiChNDYW5hcnlDb25maWd1cmF0aW9uEhYKDmNhbmFyeV9wZXJjZW50GAEgASgBEjMKEGNhbmFyeV9iYWtlX3RpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSQoSU3RlcHNDb25maWd1cmF0aW9uEjMKBXN0ZXBzGAEgAygLMiQuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuVHJhZmZpY1N0ZXAiWwoLVHJhZmZpY1N0ZXASDwoHcGVyY2VudBgBIAEoARIsCgliYWtlX3RpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFcGF1c2UYAyABKAgigwMKDUxpZmVjeWNsZUhvb2sSDAoEaG9vaxgBIAEoCRINCgVwYXVzZRgCIAEoCBJBChBsaWZlY3ljbGVfc3RhZ2VzGAMgAygOMicuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTGlmZWN5Y2xlU3RhZ2USLQoMaG9va19kZXRhaWxzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIqCgd0aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEkwKDnRpbWVvdXRfYWN0aW9uGAYgASgOMjQuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTGlmZWN5Y2xlSG9vay5UaW1lb3V0QWN0aW9uImkKDVRpbWVvdXRBY3Rpb24SHgoaVElNRU9VVF9BQ1RJT05fVU5TUEVDSUZJRUQQABIbChdUSU1FT1VUX0FDVElPTl9ST0xMQkFDSxABEhsKF1RJTUVPVVRfQUNUSU9OX0NPTlRJTlVFEAIizwIKEERlcGxveW1lbnRDb25maWcSDAoEbmFtZRgBIAEoCRJLCghzdHJhdGVneRgCIAEoDjI5LnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRDb25maWd1cmF0aW9uLlN0cmF0ZWd5EkoKFGxpbmVhcl9jb25maWd1cmF0aW9uGAMgASgLMiwuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTGluZWFyQ29uZmlndXJhdGlvbhJKChRjYW5hcnlfY29uZmlndXJhdGlvbhgEIAEoCzIsLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkNhbmFyeUNvbmZpZ3VyYXRpb24SSAoTc3RlcHNfY29uZmlndXJhdGlvbhgFIAEoCzIrLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLlN0ZXBzQ29uZmlndXJhdGlvbirgAwoOTGlmZWN5Y2xlU3RhZ2USHwobTElGRUNZQ0xFX1NUQUdFX1VOU1BFQ0lGSUVEEAASJQohTElGRUNZQ0xFX1NUQUdFX1JFQ09OQ0lMRV9TRVJWSUNFEAESIAocTElGRUNZQ0xFX1NUQUdFX1BSRV9TQ0FMRV9VUBACEhwKGExJRkVDWUNMRV9TVEFHRV9TQ0FMRV9VUBADEiEKHUxJRkVDWUNMRV9TVEFHRV9QT1NUX1NDQUxFX1VQEAQSJgoiTElGRUNZQ0xFX1NUQUdFX1RFU1RfVFJBRkZJQ19TSElGVBAFEisKJ0xJRkVDWUNMRV9TVEFHRV9QT1NUX1RFU1RfVFJBRkZJQ19TSElGVBAGEjAKLExJRkVDWUNMRV9TVEFHRV9QUkVfUFJPRFVDVElPTl9UUkFGRklDX1NISUZUEAcSLAooTElGRUNZQ0xFX1NUQUdFX1BST0RVQ1RJT05fVFJBRkZJQ19TSElGVBAIEjEKLUxJRkVDWUNMRV9TVEFHRV9QT1NUX1BST0RVQ1RJT05fVFJBRkZJQ19TSElGVBAJEh0KGUxJRkVDWUNMRV9TVEFHRV9CQUtFX1RJTUUQChIcChhMSUZFQ1lDTEVfU1RBR0VfQ0xFQU5fVVAQC2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct]);
+  fileDesc("CjZzbGlwd2F5L29yY2hlc3RyYXRvci92MS9kZXBsb3ltZW50X2NvbmZpZ3VyYXRpb24ucHJvdG8SF3NsaXB3YXkub3JjaGVzdHJhdG9yLnYxIpkMChdEZXBsb3ltZW50Q29uZmlndXJhdGlvbhJLCghzdHJhdGVneRgBIAEoDjI5LnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRDb25maWd1cmF0aW9uLlN0cmF0ZWd5Eh4KFmRlcGxveW1lbnRfY29uZmlnX25hbWUYAiABKAkSJAoXbWluaW11bV9oZWFsdGh5X3BlcmNlbnQYAyABKAVIAIgBARIcCg9tYXhpbXVtX3BlcmNlbnQYBCABKAVIAYgBARJVChpkZXBsb3ltZW50X2NpcmN1aXRfYnJlYWtlchgFIAEoCzIxLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRDaXJjdWl0QnJlYWtlchI5CgZhbGFybXMYBiABKAsyKS5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5EZXBsb3ltZW50QWxhcm1zEiwKCWJha2VfdGltZRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJKChRsaW5lYXJfY29uZmlndXJhdGlvbhgIIAEoCzIsLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkxpbmVhckNvbmZpZ3VyYXRpb24SSgoUY2FuYXJ5X2NvbmZpZ3VyYXRpb24YCSABKAsyLC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5DYW5hcnlDb25maWd1cmF0aW9uEkgKE3N0ZXBzX2NvbmZpZ3VyYXRpb24YCiABKAsyKy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5TdGVwc0NvbmZpZ3VyYXRpb24SPwoPbGlmZWN5Y2xlX2hvb2tzGAsgAygLMiYuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTGlmZWN5Y2xlSG9vaxIzChBzY2FsZV91cF90aW1lb3V0GAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjcKFG1pbmltdW1faGVhbHRoeV90aW1lGA0gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjMKEHJvbGxiYWNrX3RpbWVvdXQYDiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24STQoWZWFybHlfc3VjY2Vzc19jcml0ZXJpYRgPIAEoCzItLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkVhcmx5U3VjY2Vzc0NyaXRlcmlhEksKEnRhc2tfZmFpbHVyZV9saW1pdBgQIAEoCzIvLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLlRocmVzaG9sZENvbmZpZ3VyYXRpb24SQAoPdGFyZ2V0X2NhcGFjaXR5GBEgASgOMicuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuVGFyZ2V0Q2FwYWNpdHkSKgoHdGltZW91dBgSIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJPChdkZXBsb3ltZW50X3JlYWR5X29wdGlvbhgTIAEoCzIuLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRSZWFkeU9wdGlvbhJPChd0ZXJtaW5hdGVfc291cmNlX29wdGlvbhgUIAEoCzIuLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLlRlcm1pbmF0ZVNvdXJjZU9wdGlvbhJXChthdXRvX3JvbGxiYWNrX2NvbmZpZ3VyYXRpb24YFSABKAsyMi5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5BdXRvUm9sbGJhY2tDb25maWd1cmF0aW9uIpEBCghTdHJhdGVneRIYChRTVFJBVEVHWV9VTlNQRUNJRklFRBAAEhQKEFNUUkFURUdZX1JPTExJTkcQARIXChNTVFJBVEVHWV9CTFVFX0dSRUVOEAISEwoPU1RSQVRFR1lfTElORUFSEAMSEwoPU1RSQVRFR1lfQ0FOQVJZEAQSEgoOU1RSQVRFR1lfU1RFUFMQBUIaChhfbWluaW11bV9oZWFsdGh5X3BlcmNlbnRCEgoQX21heGltdW1fcGVyY2VudCL7AgoURWFybHlTdWNjZXNzQ3JpdGVyaWESDgoGZW5hYmxlGAEgASgIEhwKD2hlYWx0aHlfcGVyY2VudBgCIAEoBUgAiAEBEnMKH3NvdXJjZV9zZXJ2aWNlX3JldmlzaW9uX2NsZWFudXAYAyABKA4ySi5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5FYXJseVN1Y2Nlc3NDcml0ZXJpYS5Tb3VyY2VTZXJ2aWNlUmV2aXNpb25DbGVhbnVwIqsBChxTb3VyY2VTZXJ2aWNlUmV2aXNpb25DbGVhbnVwEi8KK1NPVVJDRV9TRVJWSUNFX1JFVklTSU9OX0NMRUFOVVBfVU5TUEVDSUZJRUQQABIsCihTT1VSQ0VfU0VSVklDRV9SRVZJU0lPTl9DTEVBTlVQX0JMT0NLSU5HEAESLAooU09VUkNFX1NFUlZJQ0VfUkVWSVNJT05fQ0xFQU5VUF9ERUZFUlJFRBACQhIKEF9oZWFsdGh5X3BlcmNlbnQiqQIKFURlcGxveW1lbnRSZWFkeU9wdGlvbhJZChFhY3Rpb25fb25fdGltZW91dBgBIAEoDjI+LnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRSZWFkeU9wdGlvbi5BY3Rpb25PblRpbWVvdXQSLAoJd2FpdF90aW1lGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIoYBCg9BY3Rpb25PblRpbWVvdXQSIQodQUNUSU9OX09OX1RJTUVPVVRfVU5TUEVDSUZJRUQQABIpCiVBQ1RJT05fT05fVElNRU9VVF9DT05USU5VRV9ERVBMT1lNRU5UEAESJQohQUNUSU9OX09OX1RJTUVPVVRfU1RPUF9ERVBMT1lNRU5UEAIi5wEKFVRlcm1pbmF0ZVNvdXJjZU9wdGlvbhJFCgZhY3Rpb24YASABKA4yNS5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5UZXJtaW5hdGVTb3VyY2VPcHRpb24uQWN0aW9uEjgKFXRlcm1pbmF0aW9uX3dhaXRfdGltZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJNCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASFAoQQUNUSU9OX1RFUk1JTkFURRABEhUKEUFDVElPTl9LRUVQX0FMSVZFEAIi/wEKGUF1dG9Sb2xsYmFja0NvbmZpZ3VyYXRpb24SDwoHZW5hYmxlZBgBIAEoCBJICgZldmVudHMYAiADKA4yOC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5BdXRvUm9sbGJhY2tDb25maWd1cmF0aW9uLkV2ZW50IoYBCgVFdmVudBIVChFFVkVOVF9VTlNQRUNJRklFRBAAEhwKGEVWRU5UX0RFUExPWU1FTlRfRkFJTFVSRRABEiIKHkVWRU5UX0RFUExPWU1FTlRfU1RPUF9PTl9BTEFSTRACEiQKIEVWRU5UX0RFUExPWU1FTlRfU1RPUF9PTl9SRVFVRVNUEAMiigMKGERlcGxveW1lbnRDaXJjdWl0QnJlYWtlchIOCgZlbmFibGUYASABKAgSEAoIcm9sbGJhY2sYAiABKAgSIgoVcmVzZXRfb25faGVhbHRoeV90YXNrGAMgASgISACIAQESUAoXdGhyZXNob2xkX2NvbmZpZ3VyYXRpb24YBCABKAsyLy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5UaHJlc2hvbGRDb25maWd1cmF0aW9uEiYKGWNvdW50X2V4aXRzX2FmdGVyX3J1bm5pbmcYBSABKAhIAYgBARInChpjb3VudF9mYWlsdXJlc19kdXJpbmdfYmFrZRgGIAEoCEgCiAEBEi4KC3Jlc2V0X2FmdGVyGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhgKFl9yZXNldF9vbl9oZWFsdGh5X3Rhc2tCHAoaX2NvdW50X2V4aXRzX2FmdGVyX3J1bm5pbmdCHQobX2NvdW50X2ZhaWx1cmVzX2R1cmluZ19iYWtlIs8BChZUaHJlc2hvbGRDb25maWd1cmF0aW9uEkIKBHR5cGUYASABKA4yNC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5UaHJlc2hvbGRDb25maWd1cmF0aW9uLlR5cGUSDQoFdmFsdWUYAiABKAUiYgoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASGAoUVFlQRV9CT1VOREVEX1BFUkNFTlQQARIaChZUWVBFX1VOQk9VTkRFRF9QRVJDRU5UEAISDgoKVFlQRV9DT1VOVBADIo4FChBEZXBsb3ltZW50QWxhcm1zEhMKC2FsYXJtX25hbWVzGAEgAygJEg4KBmVuYWJsZRgCIAEoCBIQCghyb2xsYmFjaxgDIAEoCBJaChRpbml0aWFsX2FsYXJtX3BvbGljeRgEIAEoDjI8LnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRBbGFybXMuSW5pdGlhbEFsYXJtUG9saWN5EmAKF3VucmVhZGFibGVfYWxhcm1fcG9saWN5GAUgASgOMj8uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudEFsYXJtcy5VbnJlYWRhYmxlQWxhcm1Qb2xpY3kSOwoYdW5yZWFkYWJsZV9hbGFybV90aW1lb3V0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpoBChJJbml0aWFsQWxhcm1Qb2xpY3kSJAogSU5JVElBTF9BTEFSTV9QT0xJQ1lfVU5TUEVDSUZJRUQQABIdChlJTklUSUFMX0FMQVJNX1BPTElDWV9XQUlUEAESHwobSU5JVElBTF9BTEFSTV9QT0xJQ1lfSUdOT1JFEAISHgoaSU5JVElBTF9BTEFSTV9QT0xJQ1lfV0FUQ0gQAyKqAQoVVW5yZWFkYWJsZUFsYXJtUG9saWN5EicKI1VOUkVBREFCTEVfQUxBUk1fUE9MSUNZX1VOU1BFQ0lGSUVEEAASIAocVU5SRUFEQUJMRV9BTEFSTV9QT0xJQ1lfV0FJVBABEiAKHFVOUkVBREFCTEVfQUxBUk1fUE9MSUNZX1NUT1AQAhIkCiBVTlJFQURBQkxFX0FMQVJNX1BPTElDWV9DT05USU5VRRADInQKE0xpbmVhckNvbmZpZ3VyYXRpb24SGQoMc3RlcF9wZXJjZW50GAEgASgBSACIAQESMQoOc3RlcF9iYWtlX3RpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDwoNX3N0ZXBfcGVyY2VudCJ6ChNDYW5hcnlDb25maWd1cmF0aW9uEhsKDmNhbmFyeV9wZXJjZW50GAEgASgBSACIAQESMwoQY2FuYXJ5X2Jha2VfdGltZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRCg9fY2FuYXJ5X3BlcmNlbnQiSQoSU3RlcHNDb25maWd1cmF0aW9uEjMKBXN0ZXBzGAEgAygLMiQuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuVHJhZmZpY1N0ZXAijwEKC1RyYWZmaWNTdGVwEg8KB3BlcmNlbnQYASABKAESLAoJYmFrZV90aW1lGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBXBhdXNlGAMgASgIEh0KEGNhcGFjaXR5X3BlcmNlbnQYBCABKAFIAIgBAUITChFfY2FwYWNpdHlfcGVyY2VudCLBAwoNTGlmZWN5Y2xlSG9vaxIMCgRob29rGAEgASgJEg0KBXBhdXNlGAIgASgIEkEKEGxpZmVjeWNsZV9zdGFnZXMYAyADKA4yJy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5MaWZlY3ljbGVTdGFnZRItCgxob29rX2RldGFpbHMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EioKB3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24STAoOdGltZW91dF9hY3Rpb24YBiABKA4yNC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5MaWZlY3ljbGVIb29rLlRpbWVvdXRBY3Rpb24SEwoLcmVwb3J0X2JhY2sYByABKAgSFwoPZmlyc3Rfc3RlcF9vbmx5GAggASgIEg4KBnF1b3J1bRgJIAEoBSJpCg1UaW1lb3V0QWN0aW9uEh4KGlRJTUVPVVRfQUNUSU9OX1VOU1BFQ0lGSUVEEAASGwoXVElNRU9VVF9BQ1RJT05fUk9MTEJBQ0sQARIbChdUSU1FT1VUX0FDVElPTl9DT05USU5VRRACIs8CChBEZXBsb3ltZW50Q29uZmlnEgwKBG5hbWUYASABKAkSSwoIc3RyYXRlZ3kYAiABKA4yOS5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5EZXBsb3ltZW50Q29uZmlndXJhdGlvbi5TdHJhdGVneRJKChRsaW5lYXJfY29uZmlndXJhdGlvbhgDIAEoCzIsLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkxpbmVhckNvbmZpZ3VyYXRpb24SSgoUY2FuYXJ5X2NvbmZpZ3VyYXRpb24YBCABKAsyLC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5DYW5hcnlDb25maWd1cmF0aW9uEkgKE3N0ZXBzX2NvbmZpZ3VyYXRpb24YBSABKAsyKy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5TdGVwc0NvbmZpZ3VyYXRpb24q4AMKDkxpZmVjeWNsZVN0YWdlEh8KG0xJRkVDWUNMRV9TVEFHRV9VTlNQRUNJRklFRBAAEiUKIUxJRkVDWUNMRV9TVEFHRV9SRUNPTkNJTEVfU0VSVklDRRABEiAKHExJRkVDWUNMRV9TVEFHRV9QUkVfU0NBTEVfVVAQAhIcChhMSUZFQ1lDTEVfU1RBR0VfU0NBTEVfVVAQAxIhCh1MSUZFQ1lDTEVfU1RBR0VfUE9TVF9TQ0FMRV9VUBAEEiYKIkxJRkVDWUNMRV9TVEFHRV9URVNUX1RSQUZGSUNfU0hJRlQQBRIrCidMSUZFQ1lDTEVfU1RBR0VfUE9TVF9URVNUX1RSQUZGSUNfU0hJRlQQBhIwCixMSUZFQ1lDTEVfU1RBR0VfUFJFX1BST0RVQ1RJT05fVFJBRkZJQ19TSElGVBAHEiwKKExJRkVDWUNMRV9TVEFHRV9QUk9EVUNUSU9OX1RSQUZGSUNfU0hJRlQQCBIxCi1MSUZFQ1lDTEVfU1RBR0VfUE9TVF9QUk9EVUNUSU9OX1RSQUZGSUNfU0hJRlQQCRIdChlMSUZFQ1lDTEVfU1RBR0VfQkFLRV9USU1FEAoSHAoYTElGRUNZQ0xFX1NUQUdFX0NMRUFOX1VQEAsqbwoOVGFyZ2V0Q2FwYWNpdHkSHwobVEFSR0VUX0NBUEFDSVRZX1VOU1BFQ0lGSUVEEAASGAoUVEFSR0VUX0NBUEFDSVRZX0ZVTEwQARIiCh5UQVJHRVRfQ0FQQUNJVFlfVFJBRkZJQ19XRUlHSFQQAmIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct]);
 
 /**
  * DeploymentConfiguration says how a service's deployments go.
@@ -64,7 +64,8 @@ export type DeploymentConfiguration = Message<"slipway.orchestrator.v1.Deploymen
   alarms?: DeploymentAlarms | undefined;
 
   /**
-   * How long both revisions run after all traffic has moved, 0 to 24 h. Default 0.
+   * How long both revisions run after all traffic has moved, or a rolling deployment goes on looking at its alarms, 0 to 24 h.
+   * Default 0, and 5 min for ROLLING with alarms enabled.
    *
    * @generated from field: google.protobuf.Duration bake_time = 7;
    */
@@ -119,6 +120,57 @@ export type DeploymentConfiguration = Message<"slipway.orchestrator.v1.Deploymen
    * @generated from field: google.protobuf.Duration rollback_timeout = 14;
    */
   rollbackTimeout?: Duration | undefined;
+
+  /**
+   * Rolling: complete before every task of the new revision is healthy, as ECS's early success criteria.
+   *
+   * @generated from field: slipway.orchestrator.v1.EarlySuccessCriteria early_success_criteria = 15;
+   */
+  earlySuccessCriteria?: EarlySuccessCriteria | undefined;
+
+  /**
+   * Traffic-shifting strategies: how many failed tasks of the new revision fail the deployment. Default BOUNDED_PERCENT 50.
+   *
+   * @generated from field: slipway.orchestrator.v1.ThresholdConfiguration task_failure_limit = 16;
+   */
+  taskFailureLimit?: ThresholdConfiguration | undefined;
+
+  /**
+   * Traffic-shifting strategies: how many tasks the new revision has while it takes part of the traffic.
+   *
+   * @generated from field: slipway.orchestrator.v1.TargetCapacity target_capacity = 17;
+   */
+  targetCapacity: TargetCapacity;
+
+  /**
+   * How long the deployment may take, 1 s to 30 days; then it fails. Time in which it waits for a person does not count.
+   * Default 30 days, as in ECS.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 18;
+   */
+  timeout?: Duration | undefined;
+
+  /**
+   * CodeDeploy's deploymentReadyOption: wait for a person before production traffic moves.
+   *
+   * @generated from field: slipway.orchestrator.v1.DeploymentReadyOption deployment_ready_option = 19;
+   */
+  deploymentReadyOption?: DeploymentReadyOption | undefined;
+
+  /**
+   * CodeDeploy's terminateBlueInstancesOnDeploymentSuccess: what becomes of the old revision.
+   *
+   * @generated from field: slipway.orchestrator.v1.TerminateSourceOption terminate_source_option = 20;
+   */
+  terminateSourceOption?: TerminateSourceOption | undefined;
+
+  /**
+   * CodeDeploy's autoRollbackConfiguration: which failures are rolled back, by a deployment of its own. Absent: as in ECS, a
+   * traffic-shifting deployment that fails is always rolled back, in the same deployment.
+   *
+   * @generated from field: slipway.orchestrator.v1.AutoRollbackConfiguration auto_rollback_configuration = 21;
+   */
+  autoRollbackConfiguration?: AutoRollbackConfiguration | undefined;
 };
 
 /**
@@ -184,6 +236,270 @@ export const DeploymentConfiguration_StrategySchema: GenEnum<DeploymentConfigura
   enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 0, 0);
 
 /**
+ * EarlySuccessCriteria is ECS's deploymentEarlySuccessCriteria.
+ *
+ * @generated from message slipway.orchestrator.v1.EarlySuccessCriteria
+ */
+export type EarlySuccessCriteria = Message<"slipway.orchestrator.v1.EarlySuccessCriteria"> & {
+  /**
+   * Use the criteria.
+   *
+   * @generated from field: bool enable = 1;
+   */
+  enable: boolean;
+
+  /**
+   * Percent of the desired count that must be healthy in the new revision, rounded up, from minimum_healthy_percent to 100.
+   *
+   * @generated from field: optional int32 healthy_percent = 2;
+   */
+  healthyPercent?: number | undefined;
+
+  /**
+   * When the old revision's tasks stop.
+   *
+   * @generated from field: slipway.orchestrator.v1.EarlySuccessCriteria.SourceServiceRevisionCleanup source_service_revision_cleanup = 3;
+   */
+  sourceServiceRevisionCleanup: EarlySuccessCriteria_SourceServiceRevisionCleanup;
+};
+
+/**
+ * Describes the message slipway.orchestrator.v1.EarlySuccessCriteria.
+ * Use `create(EarlySuccessCriteriaSchema)` to create a new message.
+ */
+export const EarlySuccessCriteriaSchema: GenMessage<EarlySuccessCriteria> = /*@__PURE__*/
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 1);
+
+/**
+ * SourceServiceRevisionCleanup says when the old revision's tasks stop.
+ *
+ * @generated from enum slipway.orchestrator.v1.EarlySuccessCriteria.SourceServiceRevisionCleanup
+ */
+export enum EarlySuccessCriteria_SourceServiceRevisionCleanup {
+  /**
+   * Not set; refused when the criteria are enabled.
+   *
+   * @generated from enum value: SOURCE_SERVICE_REVISION_CLEANUP_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Before the deployment completes.
+   *
+   * @generated from enum value: SOURCE_SERVICE_REVISION_CLEANUP_BLOCKING = 1;
+   */
+  BLOCKING = 1,
+
+  /**
+   * After it has completed.
+   *
+   * @generated from enum value: SOURCE_SERVICE_REVISION_CLEANUP_DEFERRED = 2;
+   */
+  DEFERRED = 2,
+}
+
+/**
+ * Describes the enum slipway.orchestrator.v1.EarlySuccessCriteria.SourceServiceRevisionCleanup.
+ */
+export const EarlySuccessCriteria_SourceServiceRevisionCleanupSchema: GenEnum<EarlySuccessCriteria_SourceServiceRevisionCleanup> = /*@__PURE__*/
+  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 1, 0);
+
+/**
+ * DeploymentReadyOption is CodeDeploy's, in the time between the hooks of POST_TEST_TRAFFIC_SHIFT and the first step of
+ * production traffic.
+ *
+ * @generated from message slipway.orchestrator.v1.DeploymentReadyOption
+ */
+export type DeploymentReadyOption = Message<"slipway.orchestrator.v1.DeploymentReadyOption"> & {
+  /**
+   * What happens when nobody has answered.
+   *
+   * @generated from field: slipway.orchestrator.v1.DeploymentReadyOption.ActionOnTimeout action_on_timeout = 1;
+   */
+  actionOnTimeout: DeploymentReadyOption_ActionOnTimeout;
+
+  /**
+   * How long to wait, 1 min to 2880 min in CodeDeploy, from 1 s here. Needed by STOP_DEPLOYMENT, refused without it.
+   *
+   * @generated from field: google.protobuf.Duration wait_time = 2;
+   */
+  waitTime?: Duration | undefined;
+};
+
+/**
+ * Describes the message slipway.orchestrator.v1.DeploymentReadyOption.
+ * Use `create(DeploymentReadyOptionSchema)` to create a new message.
+ */
+export const DeploymentReadyOptionSchema: GenMessage<DeploymentReadyOption> = /*@__PURE__*/
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 2);
+
+/**
+ * ActionOnTimeout is what happens when nobody has answered.
+ *
+ * @generated from enum slipway.orchestrator.v1.DeploymentReadyOption.ActionOnTimeout
+ */
+export enum DeploymentReadyOption_ActionOnTimeout {
+  /**
+   * As CONTINUE_DEPLOYMENT.
+   *
+   * @generated from enum value: ACTION_ON_TIMEOUT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Traffic moves as soon as the new revision is ready; there is no wait.
+   *
+   * @generated from enum value: ACTION_ON_TIMEOUT_CONTINUE_DEPLOYMENT = 1;
+   */
+  CONTINUE_DEPLOYMENT = 1,
+
+  /**
+   * Wait for ContinueDeployment (READY_WAIT); the deployment is STOPPED when the time is over.
+   *
+   * @generated from enum value: ACTION_ON_TIMEOUT_STOP_DEPLOYMENT = 2;
+   */
+  STOP_DEPLOYMENT = 2,
+}
+
+/**
+ * Describes the enum slipway.orchestrator.v1.DeploymentReadyOption.ActionOnTimeout.
+ */
+export const DeploymentReadyOption_ActionOnTimeoutSchema: GenEnum<DeploymentReadyOption_ActionOnTimeout> = /*@__PURE__*/
+  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 2, 0);
+
+/**
+ * TerminateSourceOption is CodeDeploy's terminateBlueInstancesOnDeploymentSuccess.
+ *
+ * @generated from message slipway.orchestrator.v1.TerminateSourceOption
+ */
+export type TerminateSourceOption = Message<"slipway.orchestrator.v1.TerminateSourceOption"> & {
+  /**
+   * What becomes of them.
+   *
+   * @generated from field: slipway.orchestrator.v1.TerminateSourceOption.Action action = 1;
+   */
+  action: TerminateSourceOption_Action;
+
+  /**
+   * How long they are kept after the bake time, 0 to 2880 min; a rollback is instant meanwhile. ContinueDeployment
+   * (TERMINATION_WAIT) ends the wait.
+   *
+   * @generated from field: google.protobuf.Duration termination_wait_time = 2;
+   */
+  terminationWaitTime?: Duration | undefined;
+};
+
+/**
+ * Describes the message slipway.orchestrator.v1.TerminateSourceOption.
+ * Use `create(TerminateSourceOptionSchema)` to create a new message.
+ */
+export const TerminateSourceOptionSchema: GenMessage<TerminateSourceOption> = /*@__PURE__*/
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 3);
+
+/**
+ * Action is what becomes of the old revision's tasks.
+ *
+ * @generated from enum slipway.orchestrator.v1.TerminateSourceOption.Action
+ */
+export enum TerminateSourceOption_Action {
+  /**
+   * As TERMINATE.
+   *
+   * @generated from enum value: ACTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They stop after the wait.
+   *
+   * @generated from enum value: ACTION_TERMINATE = 1;
+   */
+  TERMINATE = 1,
+
+  /**
+   * They go on running without traffic; the next deployment stops them.
+   *
+   * @generated from enum value: ACTION_KEEP_ALIVE = 2;
+   */
+  KEEP_ALIVE = 2,
+}
+
+/**
+ * Describes the enum slipway.orchestrator.v1.TerminateSourceOption.Action.
+ */
+export const TerminateSourceOption_ActionSchema: GenEnum<TerminateSourceOption_Action> = /*@__PURE__*/
+  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 3, 0);
+
+/**
+ * AutoRollbackConfiguration is CodeDeploy's.
+ *
+ * @generated from message slipway.orchestrator.v1.AutoRollbackConfiguration
+ */
+export type AutoRollbackConfiguration = Message<"slipway.orchestrator.v1.AutoRollbackConfiguration"> & {
+  /**
+   * Roll back on the events. False: never, everything stays where it is.
+   *
+   * @generated from field: bool enabled = 1;
+   */
+  enabled: boolean;
+
+  /**
+   * The events.
+   *
+   * @generated from field: repeated slipway.orchestrator.v1.AutoRollbackConfiguration.Event events = 2;
+   */
+  events: AutoRollbackConfiguration_Event[];
+};
+
+/**
+ * Describes the message slipway.orchestrator.v1.AutoRollbackConfiguration.
+ * Use `create(AutoRollbackConfigurationSchema)` to create a new message.
+ */
+export const AutoRollbackConfigurationSchema: GenMessage<AutoRollbackConfiguration> = /*@__PURE__*/
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 4);
+
+/**
+ * Event is why a deployment ended without success.
+ *
+ * @generated from enum slipway.orchestrator.v1.AutoRollbackConfiguration.Event
+ */
+export enum AutoRollbackConfiguration_Event {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: EVENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It failed.
+   *
+   * @generated from enum value: EVENT_DEPLOYMENT_FAILURE = 1;
+   */
+  DEPLOYMENT_FAILURE = 1,
+
+  /**
+   * An alarm stopped it.
+   *
+   * @generated from enum value: EVENT_DEPLOYMENT_STOP_ON_ALARM = 2;
+   */
+  DEPLOYMENT_STOP_ON_ALARM = 2,
+
+  /**
+   * A person stopped it.
+   *
+   * @generated from enum value: EVENT_DEPLOYMENT_STOP_ON_REQUEST = 3;
+   */
+  DEPLOYMENT_STOP_ON_REQUEST = 3,
+}
+
+/**
+ * Describes the enum slipway.orchestrator.v1.AutoRollbackConfiguration.Event.
+ */
+export const AutoRollbackConfiguration_EventSchema: GenEnum<AutoRollbackConfiguration_Event> = /*@__PURE__*/
+  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 4, 0);
+
+/**
  * DeploymentCircuitBreaker is ECS's deployment circuit breaker.
  *
  * @generated from message slipway.orchestrator.v1.DeploymentCircuitBreaker
@@ -216,6 +532,29 @@ export type DeploymentCircuitBreaker = Message<"slipway.orchestrator.v1.Deployme
    * @generated from field: slipway.orchestrator.v1.ThresholdConfiguration threshold_configuration = 4;
    */
   thresholdConfiguration?: ThresholdConfiguration | undefined;
+
+  /**
+   * A task that exits after it was RUNNING counts, also without a health check. Default true; ECS does not count it
+   * (aws/containers-roadmap#1206).
+   *
+   * @generated from field: optional bool count_exits_after_running = 5;
+   */
+  countExitsAfterRunning?: boolean | undefined;
+
+  /**
+   * A task that fails during the bake time counts. Default true.
+   *
+   * @generated from field: optional bool count_failures_during_bake = 6;
+   */
+  countFailuresDuringBake?: boolean | undefined;
+
+  /**
+   * How long a task must stay healthy before it sets the count to 0, 0 to 24 h. Default 30 s, so that tasks that get healthy
+   * and die again add up; 0 is ECS's way.
+   *
+   * @generated from field: google.protobuf.Duration reset_after = 7;
+   */
+  resetAfter?: Duration | undefined;
 };
 
 /**
@@ -223,7 +562,7 @@ export type DeploymentCircuitBreaker = Message<"slipway.orchestrator.v1.Deployme
  * Use `create(DeploymentCircuitBreakerSchema)` to create a new message.
  */
 export const DeploymentCircuitBreakerSchema: GenMessage<DeploymentCircuitBreaker> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 1);
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 5);
 
 /**
  * ThresholdConfiguration is a number of failed tasks.
@@ -251,7 +590,7 @@ export type ThresholdConfiguration = Message<"slipway.orchestrator.v1.ThresholdC
  * Use `create(ThresholdConfigurationSchema)` to create a new message.
  */
 export const ThresholdConfigurationSchema: GenMessage<ThresholdConfiguration> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 2);
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 6);
 
 /**
  * Type is how the value is read.
@@ -292,7 +631,7 @@ export enum ThresholdConfiguration_Type {
  * Describes the enum slipway.orchestrator.v1.ThresholdConfiguration.Type.
  */
 export const ThresholdConfiguration_TypeSchema: GenEnum<ThresholdConfiguration_Type> = /*@__PURE__*/
-  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 2, 0);
+  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 6, 0);
 
 /**
  * DeploymentAlarms is the alarms that fail a deployment.
@@ -327,6 +666,20 @@ export type DeploymentAlarms = Message<"slipway.orchestrator.v1.DeploymentAlarms
    * @generated from field: slipway.orchestrator.v1.DeploymentAlarms.InitialAlarmPolicy initial_alarm_policy = 4;
    */
   initialAlarmPolicy: DeploymentAlarms_InitialAlarmPolicy;
+
+  /**
+   * What an alarm means whose state cannot be read.
+   *
+   * @generated from field: slipway.orchestrator.v1.DeploymentAlarms.UnreadableAlarmPolicy unreadable_alarm_policy = 5;
+   */
+  unreadableAlarmPolicy: DeploymentAlarms_UnreadableAlarmPolicy;
+
+  /**
+   * With STOP: how long an alarm may be unreadable, 0 to 1 h. Default 60 s.
+   *
+   * @generated from field: google.protobuf.Duration unreadable_alarm_timeout = 6;
+   */
+  unreadableAlarmTimeout?: Duration | undefined;
 };
 
 /**
@@ -334,7 +687,7 @@ export type DeploymentAlarms = Message<"slipway.orchestrator.v1.DeploymentAlarms
  * Use `create(DeploymentAlarmsSchema)` to create a new message.
  */
 export const DeploymentAlarmsSchema: GenMessage<DeploymentAlarms> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 3);
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 7);
 
 /**
  * InitialAlarmPolicy says what an alarm means that is in ALARM before the deployment begins.
@@ -362,13 +715,61 @@ export enum DeploymentAlarms_InitialAlarmPolicy {
    * @generated from enum value: INITIAL_ALARM_POLICY_IGNORE = 2;
    */
   IGNORE = 2,
+
+  /**
+   * The deployment begins; an alarm that was in ALARM counts once it has left ALARM and enters it again.
+   *
+   * @generated from enum value: INITIAL_ALARM_POLICY_WATCH = 3;
+   */
+  WATCH = 3,
 }
 
 /**
  * Describes the enum slipway.orchestrator.v1.DeploymentAlarms.InitialAlarmPolicy.
  */
 export const DeploymentAlarms_InitialAlarmPolicySchema: GenEnum<DeploymentAlarms_InitialAlarmPolicy> = /*@__PURE__*/
-  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 3, 0);
+  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 7, 0);
+
+/**
+ * UnreadableAlarmPolicy says what an alarm means whose state cannot be read.
+ *
+ * @generated from enum slipway.orchestrator.v1.DeploymentAlarms.UnreadableAlarmPolicy
+ */
+export enum DeploymentAlarms_UnreadableAlarmPolicy {
+  /**
+   * As WAIT.
+   *
+   * @generated from enum value: UNREADABLE_ALARM_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The deployment stays where it is until every alarm can be read. The safe default.
+   *
+   * @generated from enum value: UNREADABLE_ALARM_POLICY_WAIT = 1;
+   */
+  WAIT = 1,
+
+  /**
+   * The deployment fails when an alarm could not be read for unreadable_alarm_timeout (CodeDeploy's default).
+   *
+   * @generated from enum value: UNREADABLE_ALARM_POLICY_STOP = 2;
+   */
+  STOP = 2,
+
+  /**
+   * The deployment goes on (CodeDeploy's ignorePollAlarmFailure).
+   *
+   * @generated from enum value: UNREADABLE_ALARM_POLICY_CONTINUE = 3;
+   */
+  CONTINUE = 3,
+}
+
+/**
+ * Describes the enum slipway.orchestrator.v1.DeploymentAlarms.UnreadableAlarmPolicy.
+ */
+export const DeploymentAlarms_UnreadableAlarmPolicySchema: GenEnum<DeploymentAlarms_UnreadableAlarmPolicy> = /*@__PURE__*/
+  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 7, 1);
 
 /**
  * LinearConfiguration moves traffic in equal increments.
@@ -379,9 +780,9 @@ export type LinearConfiguration = Message<"slipway.orchestrator.v1.LinearConfigu
   /**
    * Percent of each step, a multiple of 0.1 in 3.0 to 100.0. Default 10.
    *
-   * @generated from field: double step_percent = 1;
+   * @generated from field: optional double step_percent = 1;
    */
-  stepPercent: number;
+  stepPercent?: number | undefined;
 
   /**
    * How long each step but the last bakes, 0 to 24 h. Default 6 min.
@@ -396,7 +797,7 @@ export type LinearConfiguration = Message<"slipway.orchestrator.v1.LinearConfigu
  * Use `create(LinearConfigurationSchema)` to create a new message.
  */
 export const LinearConfigurationSchema: GenMessage<LinearConfiguration> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 4);
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 8);
 
 /**
  * CanaryConfiguration moves a small share of traffic first.
@@ -407,9 +808,9 @@ export type CanaryConfiguration = Message<"slipway.orchestrator.v1.CanaryConfigu
   /**
    * Percent of the first step, a multiple of 0.1 in 0.1 to 100.0. Default 5.
    *
-   * @generated from field: double canary_percent = 1;
+   * @generated from field: optional double canary_percent = 1;
    */
-  canaryPercent: number;
+  canaryPercent?: number | undefined;
 
   /**
    * How long the first step bakes, 0 to 24 h. Default 10 min.
@@ -424,7 +825,7 @@ export type CanaryConfiguration = Message<"slipway.orchestrator.v1.CanaryConfigu
  * Use `create(CanaryConfigurationSchema)` to create a new message.
  */
 export const CanaryConfigurationSchema: GenMessage<CanaryConfiguration> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 5);
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 9);
 
 /**
  * StepsConfiguration moves traffic in any list of steps.
@@ -445,7 +846,7 @@ export type StepsConfiguration = Message<"slipway.orchestrator.v1.StepsConfigura
  * Use `create(StepsConfigurationSchema)` to create a new message.
  */
 export const StepsConfigurationSchema: GenMessage<StepsConfiguration> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 6);
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 10);
 
 /**
  * TrafficStep is one step of production traffic.
@@ -473,6 +874,14 @@ export type TrafficStep = Message<"slipway.orchestrator.v1.TrafficStep"> & {
    * @generated from field: bool pause = 3;
    */
   pause: boolean;
+
+  /**
+   * How many tasks the new revision has at this step, percent of the desired count, rounded up. Default: as
+   * target_capacity says. Never less than at the step before.
+   *
+   * @generated from field: optional double capacity_percent = 4;
+   */
+  capacityPercent?: number | undefined;
 };
 
 /**
@@ -480,7 +889,7 @@ export type TrafficStep = Message<"slipway.orchestrator.v1.TrafficStep"> & {
  * Use `create(TrafficStepSchema)` to create a new message.
  */
 export const TrafficStepSchema: GenMessage<TrafficStep> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 7);
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 11);
 
 /**
  * LifecycleHook calls a hook, or pauses, at lifecycle stages.
@@ -529,6 +938,28 @@ export type LifecycleHook = Message<"slipway.orchestrator.v1.LifecycleHook"> & {
    * @generated from field: slipway.orchestrator.v1.LifecycleHook.TimeoutAction timeout_action = 6;
    */
   timeoutAction: LifecycleHook_TimeoutAction;
+
+  /**
+   * CodeDeploy's contract: the hook is called once and its result is reported by PutLifecycleEventHookExecutionStatus.
+   * The default timeout is then 1 h.
+   *
+   * @generated from field: bool report_back = 7;
+   */
+  reportBack: boolean;
+
+  /**
+   * At the stages that every traffic step repeats: only at the first step, as in CodeDeploy.
+   *
+   * @generated from field: bool first_step_only = 8;
+   */
+  firstStepOnly: boolean;
+
+  /**
+   * With pause: how many people must continue it, 1 to 10. Default 1. Above 1 each names itself in ContinueDeployment.
+   *
+   * @generated from field: int32 quorum = 9;
+   */
+  quorum: number;
 };
 
 /**
@@ -536,7 +967,7 @@ export type LifecycleHook = Message<"slipway.orchestrator.v1.LifecycleHook"> & {
  * Use `create(LifecycleHookSchema)` to create a new message.
  */
 export const LifecycleHookSchema: GenMessage<LifecycleHook> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 8);
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 12);
 
 /**
  * TimeoutAction is what a time-out means.
@@ -570,7 +1001,7 @@ export enum LifecycleHook_TimeoutAction {
  * Describes the enum slipway.orchestrator.v1.LifecycleHook.TimeoutAction.
  */
 export const LifecycleHook_TimeoutActionSchema: GenEnum<LifecycleHook_TimeoutAction> = /*@__PURE__*/
-  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 8, 0);
+  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 12, 0);
 
 /**
  * DeploymentConfig is a named way to shift traffic, as in CodeDeploy.
@@ -619,7 +1050,7 @@ export type DeploymentConfig = Message<"slipway.orchestrator.v1.DeploymentConfig
  * Use `create(DeploymentConfigSchema)` to create a new message.
  */
 export const DeploymentConfigSchema: GenMessage<DeploymentConfig> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 9);
+  messageDesc(file_slipway_orchestrator_v1_deployment_configuration, 13);
 
 /**
  * LifecycleStage is a stage of a traffic-shifting deployment, in order; the names are those of Amazon ECS.
@@ -717,4 +1148,38 @@ export enum LifecycleStage {
  */
 export const LifecycleStageSchema: GenEnum<LifecycleStage> = /*@__PURE__*/
   enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 0);
+
+/**
+ * TargetCapacity is how many tasks a new revision has before it has all the traffic.
+ *
+ * @generated from enum slipway.orchestrator.v1.TargetCapacity
+ */
+export enum TargetCapacity {
+  /**
+   * As FULL.
+   *
+   * @generated from enum value: TARGET_CAPACITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The desired count before any traffic moves, as in ECS and CodeDeploy.
+   *
+   * @generated from enum value: TARGET_CAPACITY_FULL = 1;
+   */
+  FULL = 1,
+
+  /**
+   * The step's share of the desired count, rounded up; scaled up before each step. A TrafficStep may say otherwise.
+   *
+   * @generated from enum value: TARGET_CAPACITY_TRAFFIC_WEIGHT = 2;
+   */
+  TRAFFIC_WEIGHT = 2,
+}
+
+/**
+ * Describes the enum slipway.orchestrator.v1.TargetCapacity.
+ */
+export const TargetCapacitySchema: GenEnum<TargetCapacity> = /*@__PURE__*/
+  enumDesc(file_slipway_orchestrator_v1_deployment_configuration, 1);
 

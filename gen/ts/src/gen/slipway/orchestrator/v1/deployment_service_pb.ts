@@ -12,16 +12,21 @@ import type { DeploymentConfiguration, LifecycleStage } from "./deployment_confi
 import { file_slipway_orchestrator_v1_deployment_configuration } from "./deployment_configuration_pb.js";
 import type { Event } from "./event_pb.js";
 import { file_slipway_orchestrator_v1_event } from "./event_pb.js";
+import type { ExplainDeploymentRequestSchema, ExplainDeploymentResponseSchema } from "./explain_pb.js";
+import { file_slipway_orchestrator_v1_explain } from "./explain_pb.js";
+import type { PlannedFailure, PlannedStage, TaskStartSource } from "./plan_pb.js";
+import { file_slipway_orchestrator_v1_plan } from "./plan_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file slipway/orchestrator/v1/deployment_service.proto.
  */
 export const file_slipway_orchestrator_v1_deployment_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBzbGlwd2F5L29yY2hlc3RyYXRvci92MS9kZXBsb3ltZW50X3NlcnZpY2UucHJvdG8SF3NsaXB3YXkub3JjaGVzdHJhdG9yLnYxIqYBChVQbGFuRGVwbG95bWVudFJlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEhcKD3Rhc2tfZGVmaW5pdGlvbhgDIAEoCRJSChhkZXBsb3ltZW50X2NvbmZpZ3VyYXRpb24YBCABKAsyMC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5EZXBsb3ltZW50Q29uZmlndXJhdGlvbiLvBAoWUGxhbkRlcGxveW1lbnRSZXNwb25zZRJDCgVzdGVwcxgBIAMoCzI0LnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLlBsYW5EZXBsb3ltZW50UmVzcG9uc2UuU3RlcBIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgpwZWFrX3Rhc2tzGAMgASgFEh0KFW1pbmltdW1faGVhbHRoeV90YXNrcxgEIAEoBRIVCg1tYXhpbXVtX3Rhc2tzGAUgASgFEhkKEWZhaWx1cmVfdGhyZXNob2xkGAYgASgFEiEKGXJvbGxiYWNrX3NlcnZpY2VfcmV2aXNpb24YByABKAkSEAoId2FybmluZ3MYCCADKAkSUgoYZGVwbG95bWVudF9jb25maWd1cmF0aW9uGAkgASgLMjAuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudENvbmZpZ3VyYXRpb24a9AEKBFN0ZXASKQoGb2Zmc2V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEkAKD2xpZmVjeWNsZV9zdGFnZRgCIAEoDjInLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkxpZmVjeWNsZVN0YWdlEhMKC2Rlc2NyaXB0aW9uGAMgASgJEiEKGXByb2R1Y3Rpb25fdHJhZmZpY193ZWlnaHQYBCABKAESGwoTdGVzdF90cmFmZmljX3dlaWdodBgFIAEoARIUCgxzb3VyY2VfdGFza3MYBiABKAUSFAoMdGFyZ2V0X3Rhc2tzGAcgASgFIs8BChdDcmVhdGVEZXBsb3ltZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSDwoHc2VydmljZRgDIAEoCRIXCg90YXNrX2RlZmluaXRpb24YBCABKAkSUgoYZGVwbG95bWVudF9jb25maWd1cmF0aW9uGAUgASgLMjAuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudENvbmZpZ3VyYXRpb24SEQoJc3VwZXJzZWRlGAYgASgIIlMKGENyZWF0ZURlcGxveW1lbnRSZXNwb25zZRI3CgpkZXBsb3ltZW50GAEgASgLMiMuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudCIqChRHZXREZXBsb3ltZW50UmVxdWVzdBISCgpkZXBsb3ltZW50GAEgASgJIlAKFUdldERlcGxveW1lbnRSZXNwb25zZRI3CgpkZXBsb3ltZW50GAEgASgLMiMuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudCKDAgoWTGlzdERlcGxveW1lbnRzUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSOQoGc3RhdGVzGAMgAygOMikuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudC5TdGF0ZRIxCg1jcmVhdGVkX2FmdGVyGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkibAoXTGlzdERlcGxveW1lbnRzUmVzcG9uc2USOAoLZGVwbG95bWVudHMYASADKAsyIy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJEChZXYXRjaERlcGxveW1lbnRSZXF1ZXN0EhIKCmRlcGxveW1lbnQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAMiggEKF1dhdGNoRGVwbG95bWVudFJlc3BvbnNlEjcKCmRlcGxveW1lbnQYASABKAsyIy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5EZXBsb3ltZW50Ei4KBmV2ZW50cxgCIAMoCzIeLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkV2ZW50Iu8BChVTdG9wRGVwbG95bWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEkoKCXN0b3BfdHlwZRgDIAEoDjI3LnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLlN0b3BEZXBsb3ltZW50UmVxdWVzdC5TdG9wVHlwZRIOCgZyZWFzb24YBCABKAkiUgoIU3RvcFR5cGUSGQoVU1RPUF9UWVBFX1VOU1BFQ0lGSUVEEAASFgoSU1RPUF9UWVBFX1JPTExCQUNLEAESEwoPU1RPUF9UWVBFX0FCT1JUEAIiUQoWU3RvcERlcGxveW1lbnRSZXNwb25zZRI3CgpkZXBsb3ltZW50GAEgASgLMiMuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudCLrAQoZQ29udGludWVEZXBsb3ltZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCmRlcGxveW1lbnQYAiABKAkSDwoHaG9va19pZBgDIAEoCRJJCgZhY3Rpb24YBCABKA4yOS5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5Db250aW51ZURlcGxveW1lbnRSZXF1ZXN0LkFjdGlvbiJKCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASEwoPQUNUSU9OX0NPTlRJTlVFEAESEwoPQUNUSU9OX1JPTExCQUNLEAIiVQoaQ29udGludWVEZXBsb3ltZW50UmVzcG9uc2USNwoKZGVwbG95bWVudBgBIAEoCzIjLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnQy4wYKEURlcGxveW1lbnRTZXJ2aWNlEnYKDlBsYW5EZXBsb3ltZW50Ei4uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuUGxhbkRlcGxveW1lbnRSZXF1ZXN0Gi8uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuUGxhbkRlcGxveW1lbnRSZXNwb25zZSIDkAIBEncKEENyZWF0ZURlcGxveW1lbnQSMC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5DcmVhdGVEZXBsb3ltZW50UmVxdWVzdBoxLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkNyZWF0ZURlcGxveW1lbnRSZXNwb25zZRJzCg1HZXREZXBsb3ltZW50Ei0uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuR2V0RGVwbG95bWVudFJlcXVlc3QaLi5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJ5Cg9MaXN0RGVwbG95bWVudHMSLy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5MaXN0RGVwbG95bWVudHNSZXF1ZXN0GjAuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2UiA5ACARJ7Cg9XYXRjaERlcGxveW1lbnQSLy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5XYXRjaERlcGxveW1lbnRSZXF1ZXN0GjAuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuV2F0Y2hEZXBsb3ltZW50UmVzcG9uc2UiA5ACATABEnEKDlN0b3BEZXBsb3ltZW50Ei4uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuU3RvcERlcGxveW1lbnRSZXF1ZXN0Gi8uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuU3RvcERlcGxveW1lbnRSZXNwb25zZRJ9ChJDb250aW51ZURlcGxveW1lbnQSMi5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5Db250aW51ZURlcGxveW1lbnRSZXF1ZXN0GjMuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuQ29udGludWVEZXBsb3ltZW50UmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_slipway_orchestrator_v1_deployment, file_slipway_orchestrator_v1_deployment_configuration, file_slipway_orchestrator_v1_event]);
+  fileDesc("CjBzbGlwd2F5L29yY2hlc3RyYXRvci92MS9kZXBsb3ltZW50X3NlcnZpY2UucHJvdG8SF3NsaXB3YXkub3JjaGVzdHJhdG9yLnYxIogCChVQbGFuRGVwbG95bWVudFJlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEhcKD3Rhc2tfZGVmaW5pdGlvbhgDIAEoCRJSChhkZXBsb3ltZW50X2NvbmZpZ3VyYXRpb24YBCABKAsyMC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5EZXBsb3ltZW50Q29uZmlndXJhdGlvbhIaCg1kZXNpcmVkX2NvdW50GAUgASgFSACIAQESMgoPdGFza19zdGFydF90aW1lGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhAKDl9kZXNpcmVkX2NvdW50IuAJChZQbGFuRGVwbG95bWVudFJlc3BvbnNlEkMKBXN0ZXBzGAEgAygLMjQuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuUGxhbkRlcGxveW1lbnRSZXNwb25zZS5TdGVwEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnBlYWtfdGFza3MYAyABKAUSHQoVbWluaW11bV9oZWFsdGh5X3Rhc2tzGAQgASgFEhUKDW1heGltdW1fdGFza3MYBSABKAUSGQoRZmFpbHVyZV90aHJlc2hvbGQYBiABKAUSIQoZcm9sbGJhY2tfc2VydmljZV9yZXZpc2lvbhgHIAEoCRIQCgh3YXJuaW5ncxgIIAMoCRJSChhkZXBsb3ltZW50X2NvbmZpZ3VyYXRpb24YCSABKAsyMC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5EZXBsb3ltZW50Q29uZmlndXJhdGlvbhIWCg5tYXlfc3RvcF9maXJzdBgKIAEoBRIXCg9tYXlfc3RhcnRfZmlyc3QYCyABKAUSEAoIZGVhZGxvY2sYDCABKAgSHgoWZWFybHlfc3VjY2Vzc19yZXF1aXJlZBgNIAEoBRI0ChFleHBlY3RlZF9kdXJhdGlvbhgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI1CgZzdGFnZXMYDyADKAsyJS5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5QbGFubmVkU3RhZ2USIgoacHJvZHVjdGlvbl90cmFmZmljX3dlaWdodHMYECADKAESFwoPc3RlcF9iYWtlX2NvdW50GBEgASgFEhcKD2RlYWRsb2NrX3JlYXNvbhgSIAEoCRI5CghmYWlsdXJlcxgTIAMoCzInLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLlBsYW5uZWRGYWlsdXJlEjIKD3Rhc2tfc3RhcnRfdGltZRgUIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJDChF0YXNrX3N0YXJ0X3NvdXJjZRgVIAEoDjIoLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLlRhc2tTdGFydFNvdXJjZRIaChJ0YXNrX3N0YXJ0X3NhbXBsZXMYFiABKAUSEwoLcGF1c2VfY291bnQYFyABKAUSEwoLYWxhcm1fbmFtZXMYGCADKAkaxQIKBFN0ZXASKQoGb2Zmc2V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEkAKD2xpZmVjeWNsZV9zdGFnZRgCIAEoDjInLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkxpZmVjeWNsZVN0YWdlEhMKC2Rlc2NyaXB0aW9uGAMgASgJEiEKGXByb2R1Y3Rpb25fdHJhZmZpY193ZWlnaHQYBCABKAESGwoTdGVzdF90cmFmZmljX3dlaWdodBgFIAEoARIUCgxzb3VyY2VfdGFza3MYBiABKAUSFAoMdGFyZ2V0X3Rhc2tzGAcgASgFEjIKD2V4cGVjdGVkX29mZnNldBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIMCgRzdGVwGAkgASgFEg0KBWV2ZW50GAogASgJIs8BChdDcmVhdGVEZXBsb3ltZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSDwoHc2VydmljZRgDIAEoCRIXCg90YXNrX2RlZmluaXRpb24YBCABKAkSUgoYZGVwbG95bWVudF9jb25maWd1cmF0aW9uGAUgASgLMjAuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudENvbmZpZ3VyYXRpb24SEQoJc3VwZXJzZWRlGAYgASgIIlMKGENyZWF0ZURlcGxveW1lbnRSZXNwb25zZRI3CgpkZXBsb3ltZW50GAEgASgLMiMuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudCIqChRHZXREZXBsb3ltZW50UmVxdWVzdBISCgpkZXBsb3ltZW50GAEgASgJIlAKFUdldERlcGxveW1lbnRSZXNwb25zZRI3CgpkZXBsb3ltZW50GAEgASgLMiMuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudCKDAgoWTGlzdERlcGxveW1lbnRzUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSOQoGc3RhdGVzGAMgAygOMikuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudC5TdGF0ZRIxCg1jcmVhdGVkX2FmdGVyGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkibAoXTGlzdERlcGxveW1lbnRzUmVzcG9uc2USOAoLZGVwbG95bWVudHMYASADKAsyIy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJEChZXYXRjaERlcGxveW1lbnRSZXF1ZXN0EhIKCmRlcGxveW1lbnQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAMiggEKF1dhdGNoRGVwbG95bWVudFJlc3BvbnNlEjcKCmRlcGxveW1lbnQYASABKAsyIy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5EZXBsb3ltZW50Ei4KBmV2ZW50cxgCIAMoCzIeLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkV2ZW50Iu8BChVTdG9wRGVwbG95bWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEkoKCXN0b3BfdHlwZRgDIAEoDjI3LnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLlN0b3BEZXBsb3ltZW50UmVxdWVzdC5TdG9wVHlwZRIOCgZyZWFzb24YBCABKAkiUgoIU3RvcFR5cGUSGQoVU1RPUF9UWVBFX1VOU1BFQ0lGSUVEEAASFgoSU1RPUF9UWVBFX1JPTExCQUNLEAESEwoPU1RPUF9UWVBFX0FCT1JUEAIiUQoWU3RvcERlcGxveW1lbnRSZXNwb25zZRI3CgpkZXBsb3ltZW50GAEgASgLMiMuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudCLIAgoZQ29udGludWVEZXBsb3ltZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCmRlcGxveW1lbnQYAiABKAkSDwoHaG9va19pZBgDIAEoCRJJCgZhY3Rpb24YBCABKA4yOS5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5Db250aW51ZURlcGxveW1lbnRSZXF1ZXN0LkFjdGlvbhIQCghhcHByb3ZlchgFIAEoCRJJChRkZXBsb3ltZW50X3dhaXRfdHlwZRgGIAEoDjIrLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRXYWl0VHlwZSJKCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASEwoPQUNUSU9OX0NPTlRJTlVFEAESEwoPQUNUSU9OX1JPTExCQUNLEAIiVQoaQ29udGludWVEZXBsb3ltZW50UmVzcG9uc2USNwoKZGVwbG95bWVudBgBIAEoCzIjLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnQqigEKEkRlcGxveW1lbnRXYWl0VHlwZRIkCiBERVBMT1lNRU5UX1dBSVRfVFlQRV9VTlNQRUNJRklFRBAAEiMKH0RFUExPWU1FTlRfV0FJVF9UWVBFX1JFQURZX1dBSVQQARIpCiVERVBMT1lNRU5UX1dBSVRfVFlQRV9URVJNSU5BVElPTl9XQUlUEAIy5AcKEURlcGxveW1lbnRTZXJ2aWNlEnYKDlBsYW5EZXBsb3ltZW50Ei4uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuUGxhbkRlcGxveW1lbnRSZXF1ZXN0Gi8uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuUGxhbkRlcGxveW1lbnRSZXNwb25zZSIDkAIBEn8KEUV4cGxhaW5EZXBsb3ltZW50EjEuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRXhwbGFpbkRlcGxveW1lbnRSZXF1ZXN0GjIuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRXhwbGFpbkRlcGxveW1lbnRSZXNwb25zZSIDkAIBEncKEENyZWF0ZURlcGxveW1lbnQSMC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5DcmVhdGVEZXBsb3ltZW50UmVxdWVzdBoxLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkNyZWF0ZURlcGxveW1lbnRSZXNwb25zZRJzCg1HZXREZXBsb3ltZW50Ei0uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuR2V0RGVwbG95bWVudFJlcXVlc3QaLi5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJ5Cg9MaXN0RGVwbG95bWVudHMSLy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5MaXN0RGVwbG95bWVudHNSZXF1ZXN0GjAuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2UiA5ACARJ7Cg9XYXRjaERlcGxveW1lbnQSLy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5XYXRjaERlcGxveW1lbnRSZXF1ZXN0GjAuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuV2F0Y2hEZXBsb3ltZW50UmVzcG9uc2UiA5ACATABEnEKDlN0b3BEZXBsb3ltZW50Ei4uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuU3RvcERlcGxveW1lbnRSZXF1ZXN0Gi8uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuU3RvcERlcGxveW1lbnRSZXNwb25zZRJ9ChJDb250aW51ZURlcGxveW1lbnQSMi5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5Db250aW51ZURlcGxveW1lbnRSZXF1ZXN0GjMuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuQ29udGludWVEZXBsb3ltZW50UmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_slipway_orchestrator_v1_deployment, file_slipway_orchestrator_v1_deployment_configuration, file_slipway_orchestrator_v1_event, file_slipway_orchestrator_v1_explain, file_slipway_orchestrator_v1_plan]);
 
 /**
- * PlanDeploymentRequest is a deployment to plan; the fields are those of CreateDeploymentRequest.
+ * PlanDeploymentRequest is a deployment to plan; the fields are those of CreateDeploymentRequest. Without a service it plans for
+ * one that does not exist, with a load balancer and an old revision in full: so a configuration can be tried.
  *
  * @generated from message slipway.orchestrator.v1.PlanDeploymentRequest
  */
@@ -34,7 +39,7 @@ export type PlanDeploymentRequest = Message<"slipway.orchestrator.v1.PlanDeploym
   cluster: string;
 
   /**
-   * The service's name.
+   * The service's name; empty for one that does not exist.
    *
    * @generated from field: string service = 2;
    */
@@ -53,6 +58,21 @@ export type PlanDeploymentRequest = Message<"slipway.orchestrator.v1.PlanDeploym
    * @generated from field: slipway.orchestrator.v1.DeploymentConfiguration deployment_configuration = 4;
    */
   deploymentConfiguration?: DeploymentConfiguration | undefined;
+
+  /**
+   * How many tasks the service has, 0 to 10000; absent for what it has. Needed without a service.
+   *
+   * @generated from field: optional int32 desired_count = 5;
+   */
+  desiredCount?: number | undefined;
+
+  /**
+   * How long a task is expected to need from its start until it is healthy, 0 to 1 h; absent for what the service's tasks
+   * needed (see task_start_source). It moves the expected times alone.
+   *
+   * @generated from field: google.protobuf.Duration task_start_time = 6;
+   */
+  taskStartTime?: Duration | undefined;
 };
 
 /**
@@ -63,7 +83,9 @@ export const PlanDeploymentRequestSchema: GenMessage<PlanDeploymentRequest> = /*
   messageDesc(file_slipway_orchestrator_v1_deployment_service, 0);
 
 /**
- * PlanDeploymentResponse is what would happen in an ideal world: tasks and hooks are ready at once, alarms stay OK.
+ * PlanDeploymentResponse is what would happen in an ideal world: nothing fails, hooks succeed and requests in flight end at
+ * once, alarms stay OK. The earliest times are those with tasks that are ready at once and people who answer at once; the
+ * expected ones have task_start_time for each start of tasks and let a wait that goes on by itself take its whole time.
  *
  * @generated from message slipway.orchestrator.v1.PlanDeploymentResponse
  */
@@ -76,7 +98,7 @@ export type PlanDeploymentResponse = Message<"slipway.orchestrator.v1.PlanDeploy
   steps: PlanDeploymentResponse_Step[];
 
   /**
-   * The least it takes. Absent when a pause has no end.
+   * The least it takes. Absent when it would not end: see deadlock and warnings.
    *
    * @generated from field: google.protobuf.Duration duration = 2;
    */
@@ -111,7 +133,7 @@ export type PlanDeploymentResponse = Message<"slipway.orchestrator.v1.PlanDeploy
   failureThreshold: number;
 
   /**
-   * The service revision a rollback returns to; empty when there is none.
+   * The service revision a rollback returns to; empty when there is none, or when a rollback to it would be refused.
    *
    * @generated from field: string rollback_service_revision = 7;
    */
@@ -130,6 +152,111 @@ export type PlanDeploymentResponse = Message<"slipway.orchestrator.v1.PlanDeploy
    * @generated from field: slipway.orchestrator.v1.DeploymentConfiguration deployment_configuration = 9;
    */
   deploymentConfiguration?: DeploymentConfiguration | undefined;
+
+  /**
+   * Rolling: how many old tasks may stop before new ones start.
+   *
+   * @generated from field: int32 may_stop_first = 10;
+   */
+  mayStopFirst: number;
+
+  /**
+   * Rolling: how many new tasks may start before old ones stop.
+   *
+   * @generated from field: int32 may_start_first = 11;
+   */
+  mayStartFirst: number;
+
+  /**
+   * Rolling: the envelope allows neither, so the deployment would not move.
+   *
+   * @generated from field: bool deadlock = 12;
+   */
+  deadlock: boolean;
+
+  /**
+   * Rolling: how many tasks must be healthy for early success; 0 without the criteria.
+   *
+   * @generated from field: int32 early_success_required = 13;
+   */
+  earlySuccessRequired: number;
+
+  /**
+   * How long it is expected to take. Absent when it would not end.
+   *
+   * @generated from field: google.protobuf.Duration expected_duration = 14;
+   */
+  expectedDuration?: Duration | undefined;
+
+  /**
+   * The stages, in order.
+   *
+   * @generated from field: repeated slipway.orchestrator.v1.PlannedStage stages = 15;
+   */
+  stages: PlannedStage[];
+
+  /**
+   * Percent of production traffic on the new revision at each traffic step, in order; empty for ROLLING.
+   *
+   * @generated from field: repeated double production_traffic_weights = 16;
+   */
+  productionTrafficWeights: number[];
+
+  /**
+   * How many of the traffic steps bake.
+   *
+   * @generated from field: int32 step_bake_count = 17;
+   */
+  stepBakeCount: number;
+
+  /**
+   * Rolling: why it would not move, in a sentence; empty unless deadlock.
+   *
+   * @generated from field: string deadlock_reason = 18;
+   */
+  deadlockReason: string;
+
+  /**
+   * What would end it without success, and what is done then.
+   *
+   * @generated from field: repeated slipway.orchestrator.v1.PlannedFailure failures = 19;
+   */
+  failures: PlannedFailure[];
+
+  /**
+   * How long a task is expected to need from its start until it is healthy.
+   *
+   * @generated from field: google.protobuf.Duration task_start_time = 20;
+   */
+  taskStartTime?: Duration | undefined;
+
+  /**
+   * Where task_start_time comes from.
+   *
+   * @generated from field: slipway.orchestrator.v1.TaskStartSource task_start_source = 21;
+   */
+  taskStartSource: TaskStartSource;
+
+  /**
+   * How many tasks it was measured on.
+   *
+   * @generated from field: int32 task_start_samples = 22;
+   */
+  taskStartSamples: number;
+
+  /**
+   * How often it waits for a person.
+   *
+   * @generated from field: int32 pause_count = 23;
+   */
+  pauseCount: number;
+
+  /**
+   * The alarms that are looked at.
+   *
+   * @generated from field: repeated string alarm_names = 24;
+   */
+  alarmNames: string[];
 };
 
 /**
@@ -146,7 +273,7 @@ export const PlanDeploymentResponseSchema: GenMessage<PlanDeploymentResponse> = 
  */
 export type PlanDeploymentResponse_Step = Message<"slipway.orchestrator.v1.PlanDeploymentResponse.Step"> & {
   /**
-   * How long after the beginning.
+   * How long after the beginning at the earliest.
    *
    * @generated from field: google.protobuf.Duration offset = 1;
    */
@@ -193,6 +320,27 @@ export type PlanDeploymentResponse_Step = Message<"slipway.orchestrator.v1.PlanD
    * @generated from field: int32 target_tasks = 7;
    */
   targetTasks: number;
+
+  /**
+   * How long after the beginning it is expected.
+   *
+   * @generated from field: google.protobuf.Duration expected_offset = 8;
+   */
+  expectedOffset?: Duration | undefined;
+
+  /**
+   * The traffic step, from 1; 0 before the first.
+   *
+   * @generated from field: int32 step = 9;
+   */
+  step: number;
+
+  /**
+   * The name of the event that the deployment will have then.
+   *
+   * @generated from field: string event = 10;
+   */
+  event: string;
 };
 
 /**
@@ -517,7 +665,7 @@ export const StopDeploymentRequestSchema: GenMessage<StopDeploymentRequest> = /*
  */
 export enum StopDeploymentRequest_StopType {
   /**
-   * As ROLLBACK.
+   * As ROLLBACK; with an auto_rollback_configuration, as that says for DEPLOYMENT_STOP_ON_REQUEST.
    *
    * @generated from enum value: STOP_TYPE_UNSPECIFIED = 0;
    */
@@ -598,6 +746,20 @@ export type ContinueDeploymentRequest = Message<"slipway.orchestrator.v1.Continu
    * @generated from field: slipway.orchestrator.v1.ContinueDeploymentRequest.Action action = 4;
    */
   action: ContinueDeploymentRequest_Action;
+
+  /**
+   * Who answers; needed by a pause with a quorum above 1, where each person counts once.
+   *
+   * @generated from field: string approver = 5;
+   */
+  approver: string;
+
+  /**
+   * CodeDeploy's way to name what to answer, instead of hook_id.
+   *
+   * @generated from field: slipway.orchestrator.v1.DeploymentWaitType deployment_wait_type = 6;
+   */
+  deploymentWaitType: DeploymentWaitType;
 };
 
 /**
@@ -663,14 +825,48 @@ export const ContinueDeploymentResponseSchema: GenMessage<ContinueDeploymentResp
   messageDesc(file_slipway_orchestrator_v1_deployment_service, 13);
 
 /**
+ * DeploymentWaitType is CodeDeploy's.
+ *
+ * @generated from enum slipway.orchestrator.v1.DeploymentWaitType
+ */
+export enum DeploymentWaitType {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: DEPLOYMENT_WAIT_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The wait of the deployment ready option.
+   *
+   * @generated from enum value: DEPLOYMENT_WAIT_TYPE_READY_WAIT = 1;
+   */
+  READY_WAIT = 1,
+
+  /**
+   * The wait before the old revision's tasks stop.
+   *
+   * @generated from enum value: DEPLOYMENT_WAIT_TYPE_TERMINATION_WAIT = 2;
+   */
+  TERMINATION_WAIT = 2,
+}
+
+/**
+ * Describes the enum slipway.orchestrator.v1.DeploymentWaitType.
+ */
+export const DeploymentWaitTypeSchema: GenEnum<DeploymentWaitType> = /*@__PURE__*/
+  enumDesc(file_slipway_orchestrator_v1_deployment_service, 0);
+
+/**
  * DeploymentService owns deployments.
  *
  * @generated from service slipway.orchestrator.v1.DeploymentService
  */
 export const DeploymentService: GenService<{
   /**
-   * PlanDeployment says what CreateDeployment would do: each step with its time, traffic and tasks, found by running
-   * the same decisions against an ideal world. Nothing is changed.
+   * PlanDeployment says what CreateDeployment would do: each stage and step with its times, traffic, tasks, hooks and pauses,
+   * and what would roll it back to what, found by running the same decisions against an ideal world. Nothing is changed.
    *
    *   grpcurl -plaintext -d '{"service":"web","taskDefinition":"web:2"}' 127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/PlanDeployment
    *
@@ -682,8 +878,22 @@ export const DeploymentService: GenService<{
     output: typeof PlanDeploymentResponseSchema;
   },
   /**
-   * CreateDeployment begins a deployment of a task definition. While another is at work it is FAILED_PRECONDITION
-   * (DEPLOYMENT_IN_PROGRESS) naming that one, unless supersede is set.
+   * ExplainDeployment says why a deployment stands where it stands: what it waits for, on what evidence, who can act and how,
+   * until when, and what happens then; of one that has ended why it ended so and what serves now. Nothing is changed.
+   *
+   *   grpcurl -plaintext -d '{"service":"web"}' 127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/ExplainDeployment
+   *
+   * @generated from rpc slipway.orchestrator.v1.DeploymentService.ExplainDeployment
+   */
+  explainDeployment: {
+    methodKind: "unary";
+    input: typeof ExplainDeploymentRequestSchema;
+    output: typeof ExplainDeploymentResponseSchema;
+  },
+  /**
+   * CreateDeployment begins a deployment of a task definition. While another is at work the service's
+   * deployment_concurrency decides: by default it is FAILED_PRECONDITION (DEPLOYMENT_IN_PROGRESS) naming that one. supersede
+   * takes its place in any case.
    *
    *   grpcurl -plaintext -d '{"requestId":"deploy-1","service":"web","taskDefinition":"web:2"}'
    *   127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/CreateDeployment

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file slipway/orchestrator/v1/service.proto.
  */
 export const file_slipway_orchestrator_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVzbGlwd2F5L29yY2hlc3RyYXRvci92MS9zZXJ2aWNlLnByb3RvEhdzbGlwd2F5Lm9yY2hlc3RyYXRvci52MSLyBQoHU2VydmljZRIPCgdjbHVzdGVyGAEgASgJEgwKBG5hbWUYAiABKAkSFwoPdGFza19kZWZpbml0aW9uGAMgASgJEhUKDWRlc2lyZWRfY291bnQYBCABKAUSUgoYZGVwbG95bWVudF9jb25maWd1cmF0aW9uGAUgASgLMjAuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudENvbmZpZ3VyYXRpb24SPAoNbG9hZF9iYWxhbmNlchgGIAEoCzIlLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkxvYWRCYWxhbmNlchI8ChloZWFsdGhfY2hlY2tfZ3JhY2VfcGVyaW9kGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjUKBXN0YXRlGAggASgOMiYuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuU2VydmljZS5TdGF0ZRIYChBzZXJ2aWNlX3JldmlzaW9uGAkgASgJEhUKDXJ1bm5pbmdfY291bnQYCiABKAUSFQoNcGVuZGluZ19jb3VudBgLIAEoBRIzCgl0YXNrX3NldHMYDCADKAsyIC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5UYXNrU2V0EhIKCmRlcGxveW1lbnQYDSABKAkSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGBAgASgJEjYKCmNvbmRpdGlvbnMYESADKAsyIi5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5Db25kaXRpb24iWAoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIQCgxTVEFURV9BQ1RJVkUQARISCg5TVEFURV9EUkFJTklORxACEhIKDlNUQVRFX0lOQUNUSVZFEAMi7AQKDExvYWRCYWxhbmNlchIUCgx0YXJnZXRfZ3JvdXAYASABKAkSHgoWYWx0ZXJuYXRlX3RhcmdldF9ncm91cBgCIAEoCRIWCg5jb250YWluZXJfbmFtZRgDIAEoCRIWCg5jb250YWluZXJfcG9ydBgEIAEoBRIbChNwcm9kdWN0aW9uX2xpc3RlbmVyGAUgASgJEhUKDXRlc3RfbGlzdGVuZXIYBiABKAkSQgoJYWxnb3JpdGhtGAcgASgOMi8uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTG9hZEJhbGFuY2VyLkFsZ29yaXRobRJPChBwcm90b2NvbF92ZXJzaW9uGAggASgOMjUuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTG9hZEJhbGFuY2VyLlByb3RvY29sVmVyc2lvbhI3ChRkZXJlZ2lzdHJhdGlvbl9kZWxheRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJrCglBbGdvcml0aG0SGQoVQUxHT1JJVEhNX1VOU1BFQ0lGSUVEEAASGQoVQUxHT1JJVEhNX1JPVU5EX1JPQklOEAESKAokQUxHT1JJVEhNX0xFQVNUX09VVFNUQU5ESU5HX1JFUVVFU1RTEAIihgEKD1Byb3RvY29sVmVyc2lvbhIgChxQUk9UT0NPTF9WRVJTSU9OX1VOU1BFQ0lGSUVEEAASGgoWUFJPVE9DT0xfVkVSU0lPTl9IVFRQMRABEhoKFlBST1RPQ09MX1ZFUlNJT05fSFRUUDIQAhIZChVQUk9UT0NPTF9WRVJTSU9OX0dSUEMQAyKSAgoHVGFza1NldBIKCgJpZBgBIAEoCRIYChBzZXJ2aWNlX3JldmlzaW9uGAIgASgJEhcKD3Rhc2tfZGVmaW5pdGlvbhgDIAEoCRIUCgx0YXJnZXRfZ3JvdXAYBCABKAkSFQoNZGVzaXJlZF9jb3VudBgFIAEoBRIVCg1ydW5uaW5nX2NvdW50GAYgASgFEhUKDXBlbmRpbmdfY291bnQYByABKAUSFQoNaGVhbHRoeV9jb3VudBgIIAEoBRIWCg5kcmFpbmluZ19jb3VudBgJIAEoBRIhChlwcm9kdWN0aW9uX3RyYWZmaWNfd2VpZ2h0GAogASgBEhsKE3Rlc3RfdHJhZmZpY193ZWlnaHQYCyABKAEiiwEKD1NlcnZpY2VSZXZpc2lvbhIKCgJpZBgBIAEoCRIOCgZudW1iZXIYAiABKAMSFwoPdGFza19kZWZpbml0aW9uGAMgASgJEhIKCmRlcGxveW1lbnQYBCABKAkSLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqwDCglDb25kaXRpb24SNQoEdHlwZRgBIAEoDjInLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkNvbmRpdGlvbi5UeXBlEg8KB21lc3NhZ2UYAiABKAkSLgoKc2luY2VfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdW50aWxfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdGhlbhgFIAEoCSLoAQoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASFgoSVFlQRV9UQVNLU19IRUFMVEhZEAESDQoJVFlQRV9IT09LEAISEQoNVFlQRV9DT05USU5VRRADEhIKDlRZUEVfQkFLRV9USU1FEAQSEAoMVFlQRV9UUkFGRklDEAUSDgoKVFlQRV9EUkFJThAGEg4KClRZUEVfQUxBUk0QBxIcChhUWVBFX1NFUlZJQ0VfVU5SRUFDSEFCTEUQCBIRCg1UWVBFX0RFQURMT0NLEAkSGQoVVFlQRV9UQVNLX1NUQVJUX0RFTEFZEApiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_slipway_orchestrator_v1_deployment_configuration]);
+  fileDesc("CiVzbGlwd2F5L29yY2hlc3RyYXRvci92MS9zZXJ2aWNlLnByb3RvEhdzbGlwd2F5Lm9yY2hlc3RyYXRvci52MSLeBgoHU2VydmljZRIPCgdjbHVzdGVyGAEgASgJEgwKBG5hbWUYAiABKAkSFwoPdGFza19kZWZpbml0aW9uGAMgASgJEhUKDWRlc2lyZWRfY291bnQYBCABKAUSUgoYZGVwbG95bWVudF9jb25maWd1cmF0aW9uGAUgASgLMjAuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudENvbmZpZ3VyYXRpb24SPAoNbG9hZF9iYWxhbmNlchgGIAEoCzIlLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkxvYWRCYWxhbmNlchI8ChloZWFsdGhfY2hlY2tfZ3JhY2VfcGVyaW9kGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjUKBXN0YXRlGAggASgOMiYuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuU2VydmljZS5TdGF0ZRIYChBzZXJ2aWNlX3JldmlzaW9uGAkgASgJEhUKDXJ1bm5pbmdfY291bnQYCiABKAUSFQoNcGVuZGluZ19jb3VudBgLIAEoBRIzCgl0YXNrX3NldHMYDCADKAsyIC5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5UYXNrU2V0EhIKCmRlcGxveW1lbnQYDSABKAkSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGBAgASgJEjYKCmNvbmRpdGlvbnMYESADKAsyIi5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5Db25kaXRpb24STgoWZGVwbG95bWVudF9jb25jdXJyZW5jeRgSIAEoCzIuLnNsaXB3YXkub3JjaGVzdHJhdG9yLnYxLkRlcGxveW1lbnRDb25jdXJyZW5jeRIaChJxdWV1ZWRfZGVwbG95bWVudHMYEyADKAkiWAoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIQCgxTVEFURV9BQ1RJVkUQARISCg5TVEFURV9EUkFJTklORxACEhIKDlNUQVRFX0lOQUNUSVZFEAMi1QEKFURlcGxveW1lbnRDb25jdXJyZW5jeRJBCgRtb2RlGAEgASgOMjMuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuRGVwbG95bWVudENvbmN1cnJlbmN5Lk1vZGUSEwoLcXVldWVfbGltaXQYAiABKAUiZAoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDwoLTU9ERV9SRUpFQ1QQARISCg5NT0RFX1NVUEVSU0VERRACEg4KCk1PREVfUVVFVUUQAxIRCg1NT0RFX0NPQUxFU0NFEAQi6AUKDExvYWRCYWxhbmNlchIUCgx0YXJnZXRfZ3JvdXAYASABKAkSHgoWYWx0ZXJuYXRlX3RhcmdldF9ncm91cBgCIAEoCRIWCg5jb250YWluZXJfbmFtZRgDIAEoCRIWCg5jb250YWluZXJfcG9ydBgEIAEoBRIbChNwcm9kdWN0aW9uX2xpc3RlbmVyGAUgASgJEhUKDXRlc3RfbGlzdGVuZXIYBiABKAkSQgoJYWxnb3JpdGhtGAcgASgOMi8uc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTG9hZEJhbGFuY2VyLkFsZ29yaXRobRJPChBwcm90b2NvbF92ZXJzaW9uGAggASgOMjUuc2xpcHdheS5vcmNoZXN0cmF0b3IudjEuTG9hZEJhbGFuY2VyLlByb3RvY29sVmVyc2lvbhI3ChRkZXJlZ2lzdHJhdGlvbl9kZWxheRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgpzbG93X3N0YXJ0GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhYKCWZhaWxfb3BlbhgLIAEoCEgAiAEBEiUKHW1pbmltdW1faGVhbHRoeV90YXJnZXRzX2NvdW50GAwgASgFImsKCUFsZ29yaXRobRIZChVBTEdPUklUSE1fVU5TUEVDSUZJRUQQABIZChVBTEdPUklUSE1fUk9VTkRfUk9CSU4QARIoCiRBTEdPUklUSE1fTEVBU1RfT1VUU1RBTkRJTkdfUkVRVUVTVFMQAiKGAQoPUHJvdG9jb2xWZXJzaW9uEiAKHFBST1RPQ09MX1ZFUlNJT05fVU5TUEVDSUZJRUQQABIaChZQUk9UT0NPTF9WRVJTSU9OX0hUVFAxEAESGgoWUFJPVE9DT0xfVkVSU0lPTl9IVFRQMhACEhkKFVBST1RPQ09MX1ZFUlNJT05fR1JQQxADQgwKCl9mYWlsX29wZW4ikgIKB1Rhc2tTZXQSCgoCaWQYASABKAkSGAoQc2VydmljZV9yZXZpc2lvbhgCIAEoCRIXCg90YXNrX2RlZmluaXRpb24YAyABKAkSFAoMdGFyZ2V0X2dyb3VwGAQgASgJEhUKDWRlc2lyZWRfY291bnQYBSABKAUSFQoNcnVubmluZ19jb3VudBgGIAEoBRIVCg1wZW5kaW5nX2NvdW50GAcgASgFEhUKDWhlYWx0aHlfY291bnQYCCABKAUSFgoOZHJhaW5pbmdfY291bnQYCSABKAUSIQoZcHJvZHVjdGlvbl90cmFmZmljX3dlaWdodBgKIAEoARIbChN0ZXN0X3RyYWZmaWNfd2VpZ2h0GAsgASgBIosBCg9TZXJ2aWNlUmV2aXNpb24SCgoCaWQYASABKAkSDgoGbnVtYmVyGAIgASgDEhcKD3Rhc2tfZGVmaW5pdGlvbhgDIAEoCRISCgpkZXBsb3ltZW50GAQgASgJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK8AwoJQ29uZGl0aW9uEjUKBHR5cGUYASABKA4yJy5zbGlwd2F5Lm9yY2hlc3RyYXRvci52MS5Db25kaXRpb24uVHlwZRIPCgdtZXNzYWdlGAIgASgJEi4KCnNpbmNlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVudGlsX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRoZW4YBSABKAki+AEKBFR5cGUSFAoQVFlQRV9VTlNQRUNJRklFRBAAEhYKElRZUEVfVEFTS1NfSEVBTFRIWRABEg0KCVRZUEVfSE9PSxACEhEKDVRZUEVfQ09OVElOVUUQAxISCg5UWVBFX0JBS0VfVElNRRAEEhAKDFRZUEVfVFJBRkZJQxAFEg4KClRZUEVfRFJBSU4QBhIOCgpUWVBFX0FMQVJNEAcSHAoYVFlQRV9TRVJWSUNFX1VOUkVBQ0hBQkxFEAgSEQoNVFlQRV9ERUFETE9DSxAJEhkKFVRZUEVfVEFTS19TVEFSVF9ERUxBWRAKEg4KClRZUEVfUVVFVUUQC2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_slipway_orchestrator_v1_deployment_configuration]);
 
 /**
  * Service keeps a number of tasks of one task definition running behind its listeners.
@@ -140,6 +140,20 @@ export type Service = Message<"slipway.orchestrator.v1.Service"> & {
    * @generated from field: repeated slipway.orchestrator.v1.Condition conditions = 17;
    */
   conditions: Condition[];
+
+  /**
+   * What becomes of a deployment that is asked for while another is at work.
+   *
+   * @generated from field: slipway.orchestrator.v1.DeploymentConcurrency deployment_concurrency = 18;
+   */
+  deploymentConcurrency?: DeploymentConcurrency | undefined;
+
+  /**
+   * Output only. The deployments that wait for their turn, the next one first.
+   *
+   * @generated from field: repeated string queued_deployments = 19;
+   */
+  queuedDeployments: string[];
 };
 
 /**
@@ -189,6 +203,82 @@ export enum Service_State {
  */
 export const Service_StateSchema: GenEnum<Service_State> = /*@__PURE__*/
   enumDesc(file_slipway_orchestrator_v1_service, 0, 0);
+
+/**
+ * DeploymentConcurrency says what becomes of a deployment that is asked for while another is at work.
+ *
+ * @generated from message slipway.orchestrator.v1.DeploymentConcurrency
+ */
+export type DeploymentConcurrency = Message<"slipway.orchestrator.v1.DeploymentConcurrency"> & {
+  /**
+   * What becomes of it.
+   *
+   * @generated from field: slipway.orchestrator.v1.DeploymentConcurrency.Mode mode = 1;
+   */
+  mode: DeploymentConcurrency_Mode;
+
+  /**
+   * With QUEUE: how many may wait, 1 to 20; more are refused. Default 5.
+   *
+   * @generated from field: int32 queue_limit = 2;
+   */
+  queueLimit: number;
+};
+
+/**
+ * Describes the message slipway.orchestrator.v1.DeploymentConcurrency.
+ * Use `create(DeploymentConcurrencySchema)` to create a new message.
+ */
+export const DeploymentConcurrencySchema: GenMessage<DeploymentConcurrency> = /*@__PURE__*/
+  messageDesc(file_slipway_orchestrator_v1_service, 1);
+
+/**
+ * Mode is what becomes of it.
+ *
+ * @generated from enum slipway.orchestrator.v1.DeploymentConcurrency.Mode
+ */
+export enum DeploymentConcurrency_Mode {
+  /**
+   * As REJECT.
+   *
+   * @generated from enum value: MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It is refused, as in CodeDeploy.
+   *
+   * @generated from enum value: MODE_REJECT = 1;
+   */
+  REJECT = 1,
+
+  /**
+   * It stops the one at work and takes its place, as in ECS.
+   *
+   * @generated from enum value: MODE_SUPERSEDE = 2;
+   */
+  SUPERSEDE = 2,
+
+  /**
+   * It waits for its turn.
+   *
+   * @generated from enum value: MODE_QUEUE = 3;
+   */
+  QUEUE = 3,
+
+  /**
+   * It waits, and the one that waited before it is stopped: only the newest waits.
+   *
+   * @generated from enum value: MODE_COALESCE = 4;
+   */
+  COALESCE = 4,
+}
+
+/**
+ * Describes the enum slipway.orchestrator.v1.DeploymentConcurrency.Mode.
+ */
+export const DeploymentConcurrency_ModeSchema: GenEnum<DeploymentConcurrency_Mode> = /*@__PURE__*/
+  enumDesc(file_slipway_orchestrator_v1_service, 1, 0);
 
 /**
  * LoadBalancer joins a container's port to listeners.
@@ -258,6 +348,29 @@ export type LoadBalancer = Message<"slipway.orchestrator.v1.LoadBalancer"> & {
    * @generated from field: google.protobuf.Duration deregistration_delay = 9;
    */
   deregistrationDelay?: Duration | undefined;
+
+  /**
+   * How long a new target's share grows from nothing to its full part, 0 (off) or up to 900 s; ELB takes 30 s at least, this
+   * 1 s. Refused with LEAST_OUTSTANDING_REQUESTS, as in ELB.
+   *
+   * @generated from field: google.protobuf.Duration slow_start = 10;
+   */
+  slowStart?: Duration | undefined;
+
+  /**
+   * When no task of a target group is healthy, its share goes to all of them (ELB fails open). Default true; false answers 503.
+   *
+   * @generated from field: optional bool fail_open = 11;
+   */
+  failOpen?: boolean | undefined;
+
+  /**
+   * How many targets of a target group must be healthy before it fails open, as ELB's
+   * unhealthy_state_routing.minimum_healthy_targets.count. Default 1.
+   *
+   * @generated from field: int32 minimum_healthy_targets_count = 12;
+   */
+  minimumHealthyTargetsCount: number;
 };
 
 /**
@@ -265,7 +378,7 @@ export type LoadBalancer = Message<"slipway.orchestrator.v1.LoadBalancer"> & {
  * Use `create(LoadBalancerSchema)` to create a new message.
  */
 export const LoadBalancerSchema: GenMessage<LoadBalancer> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_service, 1);
+  messageDesc(file_slipway_orchestrator_v1_service, 2);
 
 /**
  * Algorithm chooses a target inside a target group; the names are ELB's.
@@ -299,7 +412,7 @@ export enum LoadBalancer_Algorithm {
  * Describes the enum slipway.orchestrator.v1.LoadBalancer.Algorithm.
  */
 export const LoadBalancer_AlgorithmSchema: GenEnum<LoadBalancer_Algorithm> = /*@__PURE__*/
-  enumDesc(file_slipway_orchestrator_v1_service, 1, 0);
+  enumDesc(file_slipway_orchestrator_v1_service, 2, 0);
 
 /**
  * ProtocolVersion is how targets are spoken to; the names are ELB's.
@@ -340,7 +453,7 @@ export enum LoadBalancer_ProtocolVersion {
  * Describes the enum slipway.orchestrator.v1.LoadBalancer.ProtocolVersion.
  */
 export const LoadBalancer_ProtocolVersionSchema: GenEnum<LoadBalancer_ProtocolVersion> = /*@__PURE__*/
-  enumDesc(file_slipway_orchestrator_v1_service, 1, 1);
+  enumDesc(file_slipway_orchestrator_v1_service, 2, 1);
 
 /**
  * TaskSet is the tasks of one service revision.
@@ -431,7 +544,7 @@ export type TaskSet = Message<"slipway.orchestrator.v1.TaskSet"> & {
  * Use `create(TaskSetSchema)` to create a new message.
  */
 export const TaskSetSchema: GenMessage<TaskSet> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_service, 2);
+  messageDesc(file_slipway_orchestrator_v1_service, 3);
 
 /**
  * ServiceRevision is an immutable snapshot of what a service ran, taken at each deployment.
@@ -480,7 +593,7 @@ export type ServiceRevision = Message<"slipway.orchestrator.v1.ServiceRevision">
  * Use `create(ServiceRevisionSchema)` to create a new message.
  */
 export const ServiceRevisionSchema: GenMessage<ServiceRevision> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_service, 3);
+  messageDesc(file_slipway_orchestrator_v1_service, 4);
 
 /**
  * Condition says what something waits for.
@@ -529,7 +642,7 @@ export type Condition = Message<"slipway.orchestrator.v1.Condition"> & {
  * Use `create(ConditionSchema)` to create a new message.
  */
 export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
-  messageDesc(file_slipway_orchestrator_v1_service, 4);
+  messageDesc(file_slipway_orchestrator_v1_service, 5);
 
 /**
  * Type names the kind of wait.
@@ -613,11 +726,18 @@ export enum Condition_Type {
    * @generated from enum value: TYPE_TASK_START_DELAY = 10;
    */
   TASK_START_DELAY = 10,
+
+  /**
+   * For the deployments before it.
+   *
+   * @generated from enum value: TYPE_QUEUE = 11;
+   */
+  QUEUE = 11,
 }
 
 /**
  * Describes the enum slipway.orchestrator.v1.Condition.Type.
  */
 export const Condition_TypeSchema: GenEnum<Condition_Type> = /*@__PURE__*/
-  enumDesc(file_slipway_orchestrator_v1_service, 4, 0);
+  enumDesc(file_slipway_orchestrator_v1_service, 5, 0);
 

@@ -95,8 +95,9 @@ export type UpdateServiceRequest = Message<"slipway.orchestrator.v1.UpdateServic
   service?: Service | undefined;
 
   /**
-   * The fields to change: task_definition, desired_count, deployment_configuration, health_check_grace_period. Empty
-   * means every field that is set. Other fields cannot be changed: delete and create the service.
+   * The fields to change: task_definition, desired_count, deployment_configuration, health_check_grace_period,
+   * deployment_concurrency, load_balancer (with the same target groups, listeners and container). Empty means every field
+   * that is set. Other fields cannot be changed: delete and create the service.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */

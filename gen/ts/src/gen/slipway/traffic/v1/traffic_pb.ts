@@ -7,15 +7,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file slipway/traffic/v1/traffic.proto.
  */
 export const file_slipway_traffic_v1_traffic: GenFile = /*@__PURE__*/
-  fileDesc("CiBzbGlwd2F5L3RyYWZmaWMvdjEvdHJhZmZpYy5wcm90bxISc2xpcHdheS50cmFmZmljLnYxIoIBCgZSb3V0ZXMSDwoHc2VydmljZRgBIAEoCRIvCglsaXN0ZW5lcnMYAiADKAsyHC5zbGlwd2F5LnRyYWZmaWMudjEuTGlzdGVuZXISNgoNdGFyZ2V0X2dyb3VwcxgDIAMoCzIfLnNsaXB3YXkudHJhZmZpYy52MS5UYXJnZXRHcm91cCJjCghMaXN0ZW5lchIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSOAoHZm9yd2FyZBgDIAMoCzInLnNsaXB3YXkudHJhZmZpYy52MS5XZWlnaHRlZFRhcmdldEdyb3VwIjsKE1dlaWdodGVkVGFyZ2V0R3JvdXASFAoMdGFyZ2V0X2dyb3VwGAEgASgJEg4KBndlaWdodBgCIAEoBSKQAwoLVGFyZ2V0R3JvdXASDAoEbmFtZRgBIAEoCRI6Cghwcm90b2NvbBgCIAEoDjIoLnNsaXB3YXkudHJhZmZpYy52MS5UYXJnZXRHcm91cC5Qcm90b2NvbBI8CglhbGdvcml0aG0YAyABKA4yKS5zbGlwd2F5LnRyYWZmaWMudjEuVGFyZ2V0R3JvdXAuQWxnb3JpdGhtEisKB3RhcmdldHMYBCADKAsyGi5zbGlwd2F5LnRyYWZmaWMudjEuVGFyZ2V0Il8KCFByb3RvY29sEhgKFFBST1RPQ09MX1VOU1BFQ0lGSUVEEAASEgoOUFJPVE9DT0xfSFRUUDEQARISCg5QUk9UT0NPTF9IVFRQMhACEhEKDVBST1RPQ09MX0dSUEMQAyJrCglBbGdvcml0aG0SGQoVQUxHT1JJVEhNX1VOU1BFQ0lGSUVEEAASGQoVQUxHT1JJVEhNX1JPVU5EX1JPQklOEAESKAokQUxHT1JJVEhNX0xFQVNUX09VVFNUQU5ESU5HX1JFUVVFU1RTEAIiZwoGVGFyZ2V0EgoKAmlkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSEAoIZHJhaW5pbmcYAyABKAgSLgoKZHJhaW5fdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXgoNQXBwbGllZFJvdXRlcxIPCgdzZXJ2aWNlGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKAMSFwoPZHJhaW5lZF90YXJnZXRzGAMgAygJEg8KB3Byb2JsZW0YBCABKAliBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiBzbGlwd2F5L3RyYWZmaWMvdjEvdHJhZmZpYy5wcm90bxISc2xpcHdheS50cmFmZmljLnYxIoIBCgZSb3V0ZXMSDwoHc2VydmljZRgBIAEoCRIvCglsaXN0ZW5lcnMYAiADKAsyHC5zbGlwd2F5LnRyYWZmaWMudjEuTGlzdGVuZXISNgoNdGFyZ2V0X2dyb3VwcxgDIAMoCzIfLnNsaXB3YXkudHJhZmZpYy52MS5UYXJnZXRHcm91cCJjCghMaXN0ZW5lchIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSOAoHZm9yd2FyZBgDIAMoCzInLnNsaXB3YXkudHJhZmZpYy52MS5XZWlnaHRlZFRhcmdldEdyb3VwIjsKE1dlaWdodGVkVGFyZ2V0R3JvdXASFAoMdGFyZ2V0X2dyb3VwGAEgASgJEg4KBndlaWdodBgCIAEoBSK/AwoLVGFyZ2V0R3JvdXASDAoEbmFtZRgBIAEoCRI6Cghwcm90b2NvbBgCIAEoDjIoLnNsaXB3YXkudHJhZmZpYy52MS5UYXJnZXRHcm91cC5Qcm90b2NvbBI8CglhbGdvcml0aG0YAyABKA4yKS5zbGlwd2F5LnRyYWZmaWMudjEuVGFyZ2V0R3JvdXAuQWxnb3JpdGhtEisKB3RhcmdldHMYBCADKAsyGi5zbGlwd2F5LnRyYWZmaWMudjEuVGFyZ2V0Ei0KCnNsb3dfc3RhcnQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iXwoIUHJvdG9jb2wSGAoUUFJPVE9DT0xfVU5TUEVDSUZJRUQQABISCg5QUk9UT0NPTF9IVFRQMRABEhIKDlBST1RPQ09MX0hUVFAyEAISEQoNUFJPVE9DT0xfR1JQQxADImsKCUFsZ29yaXRobRIZChVBTEdPUklUSE1fVU5TUEVDSUZJRUQQABIZChVBTEdPUklUSE1fUk9VTkRfUk9CSU4QARIoCiRBTEdPUklUSE1fTEVBU1RfT1VUU1RBTkRJTkdfUkVRVUVTVFMQAiKXAQoGVGFyZ2V0EgoKAmlkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSEAoIZHJhaW5pbmcYAyABKAgSLgoKZHJhaW5fdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXgoNQXBwbGllZFJvdXRlcxIPCgdzZXJ2aWNlGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKAMSFwoPZHJhaW5lZF90YXJnZXRzGAMgAygJEg8KB3Byb2JsZW0YBCABKAliBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Routes is all that a data plane serves for one Slipway service. Applying it replaces what was there.
@@ -148,6 +148,14 @@ export type TargetGroup = Message<"slipway.traffic.v1.TargetGroup"> & {
    * @generated from field: repeated slipway.traffic.v1.Target targets = 4;
    */
   targets: Target[];
+
+  /**
+   * How long a target's share of the group's requests grows from nothing to its full part, beginning at its start_time; 0 is off.
+   * While no other target of the group has its full part, it has no effect. Only with ROUND_ROBIN.
+   *
+   * @generated from field: google.protobuf.Duration slow_start = 5;
+   */
+  slowStart?: Duration | undefined;
 };
 
 /**
@@ -265,6 +273,13 @@ export type Target = Message<"slipway.traffic.v1.Target"> & {
    * @generated from field: google.protobuf.Timestamp drain_time = 4;
    */
   drainTime?: Timestamp | undefined;
+
+  /**
+   * With slow_start: since when it takes requests.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 5;
+   */
+  startTime?: Timestamp | undefined;
 };
 
 /**
