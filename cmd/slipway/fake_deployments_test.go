@@ -33,6 +33,16 @@ func (f *fake) CreateDeployment(_ context.Context, r *orchestratorpb.CreateDeplo
 	return answer, nil
 }
 
+// CreateAppSpecDeployment deploys web:2, whatever the file says, and warns.
+func (f *fake) CreateAppSpecDeployment(
+	_ context.Context, r *orchestratorpb.CreateAppSpecDeploymentRequest,
+) (*orchestratorpb.CreateAppSpecDeploymentResponse, error) {
+	defer f.lock("CreateAppSpecDeployment")()
+	f.specs = append(f.specs, r)
+	d, err := f.begin(f.service(r.GetCluster(), r.GetService()), "web:2", nil, r.GetSupersede())
+	return &orchestratorpb.CreateAppSpecDeploymentResponse{Deployment: d, Warnings: []string{"PlatformVersion is for AWS alone"}}, err
+}
+
 // begin makes a deployment. The fake is locked.
 func (f *fake) begin(s *orchestratorpb.Service, definition string, config *orchestratorpb.DeploymentConfiguration, supersede bool) (*orchestratorpb.Deployment, error) {
 	if s.GetDeployment() != "" && !supersede {
@@ -212,6 +222,10 @@ func (f *fake) ContinueDeployment(_ context.Context, r *orchestratorpb.ContinueD
 
 func (f *fake) PlanDeployment(_ context.Context, r *orchestratorpb.PlanDeploymentRequest) (*orchestratorpb.PlanDeploymentResponse, error) {
 	defer f.lock("")()
+	f.plans = append(f.plans, r)
+	if f.plan != nil {
+		return f.plan, nil
+	}
 	config := r.GetDeploymentConfiguration()
 	if config == nil {
 		config = f.service(r.GetCluster(), r.GetService()).GetDeploymentConfiguration()
@@ -221,10 +235,18 @@ func (f *fake) PlanDeployment(_ context.Context, r *orchestratorpb.PlanDeploymen
 		Steps: []*orchestratorpb.PlanDeploymentResponse_Step{
 			{LifecycleStage: orchestratorpb.LifecycleStage_LIFECYCLE_STAGE_SCALE_UP, Description: "SCALE_UP", SourceTasks: 4, TargetTasks: 4},
 			{LifecycleStage: shift, Description: "10 % of production traffic moves", ProductionTrafficWeight: 10, TestTrafficWeight: 100, SourceTasks: 4, TargetTasks: 4},
-			{Offset: durationpb.New(30e9), LifecycleStage: shift, Description: "all production traffic moves", ProductionTrafficWeight: 100, TestTrafficWeight: 100, SourceTasks: 4, TargetTasks: 4},
+			{Offset: durationpb.New(30e9), ExpectedOffset: durationpb.New(30e9), LifecycleStage: shift, Description: "all production traffic moves", ProductionTrafficWeight: 100, TestTrafficWeight: 100, SourceTasks: 4, TargetTasks: 4},
 		},
-		Duration: durationpb.New(30e9), PeakTasks: 8, MinimumHealthyTasks: 4, MaximumTasks: 8, FailureThreshold: 3,
+		Duration: durationpb.New(30e9), ExpectedDuration: durationpb.New(30e9), PeakTasks: 8, MinimumHealthyTasks: 4, MaximumTasks: 8, FailureThreshold: 3,
 		RollbackServiceRevision: "default/web/1", Warnings: []string{"Nothing stops a bad revision: no alarm is looked at."},
 		DeploymentConfiguration: config,
 	}, nil
+}
+
+func (f *fake) ExplainDeployment(_ context.Context, r *orchestratorpb.ExplainDeploymentRequest) (*orchestratorpb.ExplainDeploymentResponse, error) {
+	defer f.lock("")()
+	if d := f.find(r.GetDeployment()); d == nil || f.explanation.GetDeployment() != d.GetId() {
+		return nil, problem.New(problem.NotFound, "DEPLOYMENT_NOT_FOUND", "there is no deployment %s", r.GetDeployment())
+	}
+	return f.explanation, nil
 }

@@ -27,6 +27,7 @@ type fake struct {
 	orchestratorpb.UnimplementedDeploymentConfigServiceServer
 	orchestratorpb.UnimplementedServiceServiceServer
 	orchestratorpb.UnimplementedDeploymentServiceServer
+	orchestratorpb.UnimplementedAppSpecServiceServer
 	orchestratorpb.UnimplementedTaskServiceServer
 	orchestratorpb.UnimplementedEventServiceServer
 	hookspb.UnimplementedHookServiceServer
@@ -59,8 +60,13 @@ type fake struct {
 
 	updates []*orchestratorpb.UpdateServiceRequest
 	creates []*orchestratorpb.CreateDeploymentRequest
+	specs   []*orchestratorpb.CreateAppSpecDeploymentRequest
 	stops   []*orchestratorpb.StopDeploymentRequest
 	watched []int64 // after_sequence of each WatchDeployment
+
+	plan        *orchestratorpb.PlanDeploymentResponse // instead of a short one
+	plans       []*orchestratorpb.PlanDeploymentRequest
+	explanation *orchestratorpb.ExplainDeploymentResponse
 }
 
 // epoch is when everything in the fake happened first.
@@ -91,6 +97,7 @@ func startWith(t *testing.T, cfg grpcserver.Config) (*fake, string) {
 	orchestratorpb.RegisterDeploymentConfigServiceServer(server, f)
 	orchestratorpb.RegisterServiceServiceServer(server, f)
 	orchestratorpb.RegisterDeploymentServiceServer(server, f)
+	orchestratorpb.RegisterAppSpecServiceServer(server, f)
 	orchestratorpb.RegisterTaskServiceServer(server, f)
 	orchestratorpb.RegisterEventServiceServer(server, f)
 	hookspb.RegisterHookServiceServer(server, f)

@@ -28,6 +28,7 @@ func commands(c *cli) []*cobra.Command {
 		newDeploy(c),
 		newWatch(c),
 		newStatus(c),
+		newWhy(c),
 		newServices(c),
 		newTasks(c),
 		newLogs(c),
@@ -37,6 +38,8 @@ func commands(c *cli) []*cobra.Command {
 		newStop(c),
 		newRollback(c),
 		newAlarms(c),
+		newHooks(c),
+		newSubscriptions(c),
 		newVersion(c),
 	}, extra(c)...)
 }

@@ -12,35 +12,6 @@ import (
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 )
 
-func TestPlanIsATable(t *testing.T) {
-	t.Parallel()
-	f, address := start(t)
-	f.addService("web")
-	s := slipway(t, address, "plan", "web", "--task-definition", "web:2", "--steps", "10:30s,100")
-	s.want(t, 0)
-	want := `STEPS 10 % (30s), 100 %
-
-AT      STAGE                     WHAT HAPPENS                      PRODUCTION  TEST   OLD TASKS  NEW TASKS
-+0.0s   SCALE_UP                  begins                            0 %         0 %    4          4
-+0.0s   PRODUCTION_TRAFFIC_SHIFT  10 % of production traffic moves  10 %        100 %  4          4
-+30.0s  PRODUCTION_TRAFFIC_SHIFT  all production traffic moves      100 %       100 %  4          4
-
-takes at least         30s
-tasks at most          8 at once
-envelope               at least 4 healthy tasks, at most 8 tasks
-fails at               3 failed tasks
-a rollback returns to  default/web/1
-warning: nothing stops a bad revision: no alarm is looked at
-`
-	if s.out != want {
-		t.Errorf("got\n%s\nwant\n%s", s.out, want)
-	}
-	if len(f.creates) > 0 {
-		t.Error("a plan made a deployment")
-	}
-	slipway(t, address, "plan", "nothing").want(t, 2, "there is no service nothing")
-}
-
 func TestServicesAndTasksAreListed(t *testing.T) {
 	t.Parallel()
 	f, address := start(t)

@@ -15,8 +15,19 @@ func TestTheHealthOfATaskIsThatOfItsCheckedContainers(t *testing.T) {
 		containers list
 		want       runtime.Health
 	}{
-		{list{u, x}, u}, {list{u, h}, u}, {list{h, x}, x}, {list{h, h}, h}, {list{u, x, x}, u}, {list{u, x, h}, u}, {list{u, h, h}, u},
-		{list{h, x, h}, x}, {list{h, x, x}, x}, {list{h, h, h}, h}, {list{x, h, u}, u}, {list{h}, h}, {nil, x},
+		{list{u, x}, u},
+		{list{u, h}, u},
+		{list{h, x}, x},
+		{list{h, h}, h},
+		{list{u, x, x}, u},
+		{list{u, x, h}, u},
+		{list{u, h, h}, u},
+		{list{h, x, h}, x},
+		{list{h, x, x}, x},
+		{list{h, h, h}, h},
+		{list{x, h, u}, u},
+		{list{h}, h},
+		{nil, x},
 	} {
 		ignored := []runtime.CheckedContainer{{Essential: true, Health: x}, {HasCheck: true, Health: u}} // no check, not essential
 		containers := ignored

@@ -8,7 +8,6 @@ import (
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
 	"github.com/slipway-deploy/slipway/drivers/traffic"
-	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
 	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
 	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
 )
@@ -21,7 +20,7 @@ type facts struct {
 	trouble nested[string]                      // of converging, by service and peer
 	targets nested[*healthcheckpb.TargetHealth] // by target group and id
 	calls   nested[*hookspb.Invocation]         // by service and id
-	alarms  known[*alarmspb.MetricAlarm]        // by name
+	alarms  known[alarmFact]                    // by name, metric and composite ones
 }
 
 type known[V any] struct {

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
-	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
 	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
 	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
@@ -33,8 +32,8 @@ func (e *Engine) observe(s rollout.State) rollout.Observation {
 		}
 		o.Alarms = rollout.AlarmFacts{Known: f.alarms.known, States: map[string]rollout.AlarmState{}}
 		for _, name := range d.Config.Alarms.Names {
-			if alarm := f.alarms.by[name]; alarm != nil {
-				o.Alarms.States[name] = alarmState(alarm.GetState())
+			if alarm, ok := f.alarms.by[name]; ok {
+				o.Alarms.States[name] = alarm.state
 			}
 		}
 	}
@@ -92,8 +91,4 @@ func invocationFact(call *hookspb.Invocation) rollout.InvocationFact {
 
 func targetState(s healthcheckpb.TargetHealth_State) string {
 	return strings.TrimPrefix(s.String(), "STATE_")
-}
-
-func alarmState(s alarmspb.MetricAlarm_State) rollout.AlarmState {
-	return rollout.AlarmState(strings.TrimPrefix(s.String(), "STATE_"))
 }

@@ -168,10 +168,13 @@ func (e *Engine) watchAlarms(ctx context.Context) error {
 	return receive(stream, err, func(m *alarmspb.WatchAlarmsResponse) {
 		e.facts.change(func() {
 			if m.GetSnapshot() {
-				e.facts.alarms = known[*alarmspb.MetricAlarm]{known: true}
+				e.facts.alarms = known[alarmFact]{known: true}
 			}
 			for _, alarm := range m.GetAlarms() {
-				e.facts.alarms.set(alarm.GetName(), alarm)
+				e.facts.alarms.set(alarm.GetName(), alarmFactOf(alarm))
+			}
+			for _, alarm := range m.GetCompositeAlarms() {
+				e.facts.alarms.set(alarm.GetName(), alarmFactOf(alarm))
 			}
 			for _, name := range m.GetRemovedAlarms() {
 				delete(e.facts.alarms.by, name)

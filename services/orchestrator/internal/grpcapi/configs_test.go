@@ -150,3 +150,21 @@ func named(configs []*orchestratorpb.DeploymentConfig) []resolved {
 	}
 	return all
 }
+
+// A rolling deployment that looks at alarms gives them time to go off, unless it is told how much.
+func TestTheBakeTimeOfARollingDeploymentWithAlarms(t *testing.T) {
+	t.Parallel()
+	e := serve(t)
+	for want, c := range map[float64]*config{
+		300: {Alarms: &orchestratorpb.DeploymentAlarms{AlarmNames: []string{"a"}, Enable: true}},
+		0:   {Alarms: &orchestratorpb.DeploymentAlarms{AlarmNames: []string{"a"}, Enable: true}, BakeTime: seconds(0)},
+		7:   {Alarms: &orchestratorpb.DeploymentAlarms{AlarmNames: []string{"a"}, Enable: true}, BakeTime: seconds(7)},
+	} {
+		plan := must[*orchestratorpb.PlanDeploymentResponse](t)(e.Deployments.PlanDeployment(e.ctx(), &orchestratorpb.PlanDeploymentRequest{
+			DesiredCount: new(int32(1)), DeploymentConfiguration: c,
+		}))
+		if got := plan.GetDeploymentConfiguration().GetBakeTime().AsDuration().Seconds(); got != want {
+			t.Errorf("bake time %v s, want %v s", got, want)
+		}
+	}
+}

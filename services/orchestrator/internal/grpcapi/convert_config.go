@@ -42,7 +42,6 @@ func configOf(ctx context.Context, st *store.Store, pb *orchestratorpb.Deploymen
 	if pb.MaximumPercent != nil {
 		c.MaximumPercent = int(pb.GetMaximumPercent())
 	}
-	c.BakeTime = pb.GetBakeTime().AsDuration()
 	setDuration(&c.ScaleUpTimeout, pb.GetScaleUpTimeout())
 	setDuration(&c.RollbackTimeout, pb.GetRollbackTimeout())
 	setDuration(&c.MinimumHealthyTime, pb.GetMinimumHealthyTime())
@@ -50,6 +49,8 @@ func configOf(ctx context.Context, st *store.Store, pb *orchestratorpb.Deploymen
 	setDuration(&c.Timeout, pb.GetTimeout())
 	setThreshold(&c.FailureLimit, pb.GetTaskFailureLimit())
 	alarmsOf(&c.Alarms, pb.GetAlarms())
+	c.BakeTime = c.DefaultBakeTime()
+	setDuration(&c.BakeTime, pb.GetBakeTime())
 	if err := rollout.Invalid(optionsOf(&c, pb)); err != nil {
 		return c, problemOf(err)
 	}

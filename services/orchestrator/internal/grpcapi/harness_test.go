@@ -12,7 +12,9 @@ import (
 
 	runtimefake "github.com/slipway-deploy/slipway/drivers/runtime/fake"
 	trafficfake "github.com/slipway-deploy/slipway/drivers/traffic/fake"
+	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
 	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
+	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 	"github.com/slipway-deploy/slipway/migrations/orchestrator"
 	"github.com/slipway-deploy/slipway/platform/grpcclient"
@@ -51,6 +53,11 @@ type env struct {
 
 func serve(t *testing.T) *env {
 	t.Helper()
+	return serveWith(t, &hooks{}, &alarms{})
+}
+
+func serveWith(t *testing.T, hooks hookspb.HookServiceClient, alarms alarmspb.AlarmServiceClient) *env {
+	t.Helper()
 	db := postgrestest.New(t, "orchestrator", orchestrator.FS)
 	e := &env{
 		t: t, db: db, store: store.New(db), runtime: runtimefake.New(), clock: &clock{now: epoch},
@@ -58,14 +65,14 @@ func serve(t *testing.T) *env {
 	}
 	t.Cleanup(e.runtime.Close)
 	e.engine = engine.New(engine.Config{
-		Store: e.store, Runtime: e.runtime, Traffic: trafficfake.New(), Health: e.health, Hooks: &hooks{}, Alarms: &alarms{},
+		Store: e.store, Runtime: e.runtime, Traffic: trafficfake.New(), Health: e.health, Hooks: hooks, Alarms: alarms,
 		Containers: e.containers, Now: e.clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	server, err := grpcserver.New(nil, grpcserver.Config{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := &grpcapi.Server{Store: e.store, Engine: e.engine, Runtime: e.runtime, Health: e.health, Now: e.clock.Now}
+	api := &grpcapi.Server{Store: e.store, Engine: e.engine, Runtime: e.runtime, Health: e.health, Hooks: hooks, Now: e.clock.Now}
 	api.Register(server)
 	server.Start()
 	t.Cleanup(func() { server.Stop(context.Background()) })

@@ -26,6 +26,7 @@ func (d *deployments) PlanDeployment(ctx context.Context, req *orchestratorpb.Pl
 	if err != nil {
 		return nil, err
 	}
+	request.ID = rollout.PlannedID // the same plan is the same answer
 	var warning string
 	if running := a.State.Deployment; running != nil {
 		warning = "deployment " + running.ID + " is at work: CreateDeployment is refused unless it supersedes it"
@@ -60,18 +61,7 @@ func (d *deployments) planImagined(ctx context.Context, req *orchestratorpb.Plan
 	if err != nil {
 		return nil, problemOf(err)
 	}
-	state.Service = withoutMeasures(state.Service)
 	return planned(state, now, req), nil
-}
-
-// withoutMeasures forgets how long the tasks of an imagined service took.
-func withoutMeasures(s rollout.Service) rollout.Service {
-	for i := range s.TaskSets {
-		for j := range s.TaskSets[i].Tasks {
-			s.TaskSets[i].Tasks[j].CreateTime = time.Time{}
-		}
-	}
-	return s
 }
 
 // planned plans the deployment that has begun in the state.

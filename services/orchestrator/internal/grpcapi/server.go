@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
 	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
+	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 	"github.com/slipway-deploy/slipway/platform/grpcserver"
 	"github.com/slipway-deploy/slipway/platform/problem"
@@ -26,6 +27,7 @@ type Server struct {
 	Engine  *engine.Engine
 	Runtime runtime.Runtime
 	Health  healthcheckpb.TargetGroupServiceClient
+	Hooks   hookspb.HookServiceClient
 	Now     func() time.Time
 
 	check func(message any) error // the rules of the contract

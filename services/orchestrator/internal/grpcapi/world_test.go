@@ -44,6 +44,7 @@ type targetGroups struct {
 	mu     sync.Mutex
 	groups map[string]*healthcheckpb.TargetGroup
 	fail   error
+	held   bool // targets that are registered from now on get nowhere
 	said   chan *healthcheckpb.WatchTargetHealthResponse
 }
 
@@ -65,6 +66,12 @@ func (h *targetGroups) failWith(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fail = err
+}
+
+func (h *targetGroups) hold() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.held = true
 }
 
 func (h *targetGroups) GetTargetGroup(
@@ -91,8 +98,14 @@ func (h *targetGroups) WatchTargetHealth(
 func (h *targetGroups) RegisterTargets(
 	_ context.Context, req *healthcheckpb.RegisterTargetsRequest, _ ...grpc.CallOption,
 ) (*healthcheckpb.RegisterTargetsResponse, error) {
+	h.mu.Lock()
+	held := h.held
+	h.mu.Unlock()
 	resp := &healthcheckpb.WatchTargetHealthResponse{}
 	for _, t := range req.GetTargets() {
+		if held {
+			break
+		}
 		resp.Targets = append(resp.Targets, &healthcheckpb.TargetHealth{
 			TargetGroup: req.GetTargetGroup(), Target: t, Service: req.GetService(), State: healthcheckpb.TargetHealth_STATE_HEALTHY,
 		})

@@ -55,7 +55,8 @@ func UpdateService(s State, u Update, now time.Time) (Decision, error) {
 		spec.HealthCheckGracePeriod = *u.HealthCheckGracePeriod
 	}
 	if u.DesiredCount != nil && *u.DesiredCount != spec.DesiredCount {
-		r.emit(Info, EventDesiredCountUpdated, map[string]string{"desiredCount": fmt.Sprint(*u.DesiredCount)}, "desired count %d -> %d", spec.DesiredCount, *u.DesiredCount)
+		r.emit(Info, EventDesiredCountUpdated, map[string]string{"desiredCount": fmt.Sprint(*u.DesiredCount)},
+			"desired count %d -> %d", spec.DesiredCount, *u.DesiredCount)
 		if r.Deployment == nil && r.Service.anyFrozen() {
 			r.Service.rescale(spec.DesiredCount, *u.DesiredCount)
 		}

@@ -174,6 +174,7 @@ const (
 	defaultTimeout               = 30 * 24 * time.Hour
 	defaultResetAfter            = 30 * time.Second
 	defaultUnreadableTimeout     = time.Minute
+	defaultAlarmBake             = 5 * time.Minute
 	defaultScaleUpTimeout        = time.Hour
 	defaultRollbackTimeout       = time.Hour
 	defaultMinimumHealthyTime    = 40 * time.Second
@@ -194,6 +195,15 @@ func DefaultConfig() Config {
 		RollbackTimeout:       defaultRollbackTimeout,
 		MinimumHealthyTime:    defaultMinimumHealthyTime,
 	}
+}
+
+// DefaultBakeTime is the bake time of a configuration that names none: a rolling deployment that looks at alarms gives them
+// time to go off. ECS computes it from the alarms, and says that it is under 5 minutes as a rule.
+func (c Config) DefaultBakeTime() time.Duration {
+	if c.Strategy == Rolling && c.Alarms.Enable {
+		return defaultAlarmBake
+	}
+	return 0
 }
 
 // DefaultAlarms is no alarms, and the safe policies.

@@ -137,7 +137,9 @@ func TestExplanations(t *testing.T) {
 				}
 			})
 			w := begun(t, 1, config(BlueGreen, nil))
-			w.hook = func(DesiredInvocation) InvocationFact { return InvocationFact{Status: HookInProgress, Reason: "waits for the report"} }
+			w.hook = func(DesiredInvocation) InvocationFact {
+				return InvocationFact{Status: HookInProgress, Reason: "waits for the report"}
+			}
 			mustDeploy(t, w, "d-2", c, false)
 			w.run(30 * time.Second)
 			return w

@@ -687,7 +687,8 @@ type DeploymentConfiguration struct {
 	DeploymentCircuitBreaker *DeploymentCircuitBreaker `protobuf:"bytes,5,opt,name=deployment_circuit_breaker,json=deploymentCircuitBreaker,proto3" json:"deployment_circuit_breaker,omitempty"`
 	// Alarms that fail a deployment.
 	Alarms *DeploymentAlarms `protobuf:"bytes,6,opt,name=alarms,proto3" json:"alarms,omitempty"`
-	// How long both revisions run after all traffic has moved, 0 to 24 h. Default 0.
+	// How long both revisions run after all traffic has moved, or a rolling deployment goes on looking at its alarms, 0 to 24 h.
+	// Default 0, and 5 min for ROLLING with alarms enabled.
 	BakeTime *durationpb.Duration `protobuf:"bytes,7,opt,name=bake_time,json=bakeTime,proto3" json:"bake_time,omitempty"`
 	// With LINEAR.
 	LinearConfiguration *LinearConfiguration `protobuf:"bytes,8,opt,name=linear_configuration,json=linearConfiguration,proto3" json:"linear_configuration,omitempty"`

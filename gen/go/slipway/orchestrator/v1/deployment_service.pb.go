@@ -196,7 +196,10 @@ type PlanDeploymentRequest struct {
 	// How it goes; absent for what the service has.
 	DeploymentConfiguration *DeploymentConfiguration `protobuf:"bytes,4,opt,name=deployment_configuration,json=deploymentConfiguration,proto3" json:"deployment_configuration,omitempty"`
 	// How many tasks the service has, 0 to 10000; absent for what it has. Needed without a service.
-	DesiredCount  *int32 `protobuf:"varint,5,opt,name=desired_count,json=desiredCount,proto3,oneof" json:"desired_count,omitempty"`
+	DesiredCount *int32 `protobuf:"varint,5,opt,name=desired_count,json=desiredCount,proto3,oneof" json:"desired_count,omitempty"`
+	// How long a task is expected to need from its start until it is healthy, 0 to 1 h; absent for what the service's tasks
+	// needed (see task_start_source). It moves the expected times alone.
+	TaskStartTime *durationpb.Duration `protobuf:"bytes,6,opt,name=task_start_time,json=taskStartTime,proto3" json:"task_start_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,12 +269,21 @@ func (x *PlanDeploymentRequest) GetDesiredCount() int32 {
 	return 0
 }
 
-// PlanDeploymentResponse is what would happen in an ideal world: tasks and hooks are ready at once, alarms stay OK.
+func (x *PlanDeploymentRequest) GetTaskStartTime() *durationpb.Duration {
+	if x != nil {
+		return x.TaskStartTime
+	}
+	return nil
+}
+
+// PlanDeploymentResponse is what would happen in an ideal world: nothing fails, hooks succeed and requests in flight end at
+// once, alarms stay OK. The earliest times are those with tasks that are ready at once and people who answer at once; the
+// expected ones have task_start_time for each start of tasks and let a wait that goes on by itself take its whole time.
 type PlanDeploymentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The steps, in order.
 	Steps []*PlanDeploymentResponse_Step `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
-	// The least it takes. Absent when a pause has no end.
+	// The least it takes. Absent when it would not end: see deadlock and warnings.
 	Duration *durationpb.Duration `protobuf:"bytes,2,opt,name=duration,proto3" json:"duration,omitempty"`
 	// The most tasks that exist at once.
 	PeakTasks int32 `protobuf:"varint,3,opt,name=peak_tasks,json=peakTasks,proto3" json:"peak_tasks,omitempty"`
@@ -281,7 +293,7 @@ type PlanDeploymentResponse struct {
 	MaximumTasks int32 `protobuf:"varint,5,opt,name=maximum_tasks,json=maximumTasks,proto3" json:"maximum_tasks,omitempty"`
 	// How many failed tasks fail it; 0 when they are not looked at.
 	FailureThreshold int32 `protobuf:"varint,6,opt,name=failure_threshold,json=failureThreshold,proto3" json:"failure_threshold,omitempty"`
-	// The service revision a rollback returns to; empty when there is none.
+	// The service revision a rollback returns to; empty when there is none, or when a rollback to it would be refused.
 	RollbackServiceRevision string `protobuf:"bytes,7,opt,name=rollback_service_revision,json=rollbackServiceRevision,proto3" json:"rollback_service_revision,omitempty"`
 	// What to know before it begins, e.g. that the envelope allows no move.
 	Warnings []string `protobuf:"bytes,8,rep,name=warnings,proto3" json:"warnings,omitempty"`
@@ -295,8 +307,30 @@ type PlanDeploymentResponse struct {
 	Deadlock bool `protobuf:"varint,12,opt,name=deadlock,proto3" json:"deadlock,omitempty"`
 	// Rolling: how many tasks must be healthy for early success; 0 without the criteria.
 	EarlySuccessRequired int32 `protobuf:"varint,13,opt,name=early_success_required,json=earlySuccessRequired,proto3" json:"early_success_required,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// How long it is expected to take. Absent when it would not end.
+	ExpectedDuration *durationpb.Duration `protobuf:"bytes,14,opt,name=expected_duration,json=expectedDuration,proto3" json:"expected_duration,omitempty"`
+	// The stages, in order.
+	Stages []*PlannedStage `protobuf:"bytes,15,rep,name=stages,proto3" json:"stages,omitempty"`
+	// Percent of production traffic on the new revision at each traffic step, in order; empty for ROLLING.
+	ProductionTrafficWeights []float64 `protobuf:"fixed64,16,rep,packed,name=production_traffic_weights,json=productionTrafficWeights,proto3" json:"production_traffic_weights,omitempty"`
+	// How many of the traffic steps bake.
+	StepBakeCount int32 `protobuf:"varint,17,opt,name=step_bake_count,json=stepBakeCount,proto3" json:"step_bake_count,omitempty"`
+	// Rolling: why it would not move, in a sentence; empty unless deadlock.
+	DeadlockReason string `protobuf:"bytes,18,opt,name=deadlock_reason,json=deadlockReason,proto3" json:"deadlock_reason,omitempty"`
+	// What would end it without success, and what is done then.
+	Failures []*PlannedFailure `protobuf:"bytes,19,rep,name=failures,proto3" json:"failures,omitempty"`
+	// How long a task is expected to need from its start until it is healthy.
+	TaskStartTime *durationpb.Duration `protobuf:"bytes,20,opt,name=task_start_time,json=taskStartTime,proto3" json:"task_start_time,omitempty"`
+	// Where task_start_time comes from.
+	TaskStartSource TaskStartSource `protobuf:"varint,21,opt,name=task_start_source,json=taskStartSource,proto3,enum=slipway.orchestrator.v1.TaskStartSource" json:"task_start_source,omitempty"`
+	// How many tasks it was measured on.
+	TaskStartSamples int32 `protobuf:"varint,22,opt,name=task_start_samples,json=taskStartSamples,proto3" json:"task_start_samples,omitempty"`
+	// How often it waits for a person.
+	PauseCount int32 `protobuf:"varint,23,opt,name=pause_count,json=pauseCount,proto3" json:"pause_count,omitempty"`
+	// The alarms that are looked at.
+	AlarmNames    []string `protobuf:"bytes,24,rep,name=alarm_names,json=alarmNames,proto3" json:"alarm_names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanDeploymentResponse) Reset() {
@@ -418,6 +452,83 @@ func (x *PlanDeploymentResponse) GetEarlySuccessRequired() int32 {
 		return x.EarlySuccessRequired
 	}
 	return 0
+}
+
+func (x *PlanDeploymentResponse) GetExpectedDuration() *durationpb.Duration {
+	if x != nil {
+		return x.ExpectedDuration
+	}
+	return nil
+}
+
+func (x *PlanDeploymentResponse) GetStages() []*PlannedStage {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+func (x *PlanDeploymentResponse) GetProductionTrafficWeights() []float64 {
+	if x != nil {
+		return x.ProductionTrafficWeights
+	}
+	return nil
+}
+
+func (x *PlanDeploymentResponse) GetStepBakeCount() int32 {
+	if x != nil {
+		return x.StepBakeCount
+	}
+	return 0
+}
+
+func (x *PlanDeploymentResponse) GetDeadlockReason() string {
+	if x != nil {
+		return x.DeadlockReason
+	}
+	return ""
+}
+
+func (x *PlanDeploymentResponse) GetFailures() []*PlannedFailure {
+	if x != nil {
+		return x.Failures
+	}
+	return nil
+}
+
+func (x *PlanDeploymentResponse) GetTaskStartTime() *durationpb.Duration {
+	if x != nil {
+		return x.TaskStartTime
+	}
+	return nil
+}
+
+func (x *PlanDeploymentResponse) GetTaskStartSource() TaskStartSource {
+	if x != nil {
+		return x.TaskStartSource
+	}
+	return TaskStartSource_TASK_START_SOURCE_UNSPECIFIED
+}
+
+func (x *PlanDeploymentResponse) GetTaskStartSamples() int32 {
+	if x != nil {
+		return x.TaskStartSamples
+	}
+	return 0
+}
+
+func (x *PlanDeploymentResponse) GetPauseCount() int32 {
+	if x != nil {
+		return x.PauseCount
+	}
+	return 0
+}
+
+func (x *PlanDeploymentResponse) GetAlarmNames() []string {
+	if x != nil {
+		return x.AlarmNames
+	}
+	return nil
 }
 
 // CreateDeploymentRequest is a new deployment.
@@ -1173,7 +1284,7 @@ func (x *ContinueDeploymentResponse) GetDeployment() *Deployment {
 // Step is a moment at which something changes.
 type PlanDeploymentResponse_Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How long after the beginning.
+	// How long after the beginning at the earliest.
 	Offset *durationpb.Duration `protobuf:"bytes,1,opt,name=offset,proto3" json:"offset,omitempty"`
 	// The lifecycle stage.
 	LifecycleStage LifecycleStage `protobuf:"varint,2,opt,name=lifecycle_stage,json=lifecycleStage,proto3,enum=slipway.orchestrator.v1.LifecycleStage" json:"lifecycle_stage,omitempty"`
@@ -1186,7 +1297,13 @@ type PlanDeploymentResponse_Step struct {
 	// Tasks of the old revisions.
 	SourceTasks int32 `protobuf:"varint,6,opt,name=source_tasks,json=sourceTasks,proto3" json:"source_tasks,omitempty"`
 	// Tasks of the new revision.
-	TargetTasks   int32 `protobuf:"varint,7,opt,name=target_tasks,json=targetTasks,proto3" json:"target_tasks,omitempty"`
+	TargetTasks int32 `protobuf:"varint,7,opt,name=target_tasks,json=targetTasks,proto3" json:"target_tasks,omitempty"`
+	// How long after the beginning it is expected.
+	ExpectedOffset *durationpb.Duration `protobuf:"bytes,8,opt,name=expected_offset,json=expectedOffset,proto3" json:"expected_offset,omitempty"`
+	// The traffic step, from 1; 0 before the first.
+	Step int32 `protobuf:"varint,9,opt,name=step,proto3" json:"step,omitempty"`
+	// The name of the event that the deployment will have then.
+	Event         string `protobuf:"bytes,10,opt,name=event,proto3" json:"event,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1270,19 +1387,42 @@ func (x *PlanDeploymentResponse_Step) GetTargetTasks() int32 {
 	return 0
 }
 
+func (x *PlanDeploymentResponse_Step) GetExpectedOffset() *durationpb.Duration {
+	if x != nil {
+		return x.ExpectedOffset
+	}
+	return nil
+}
+
+func (x *PlanDeploymentResponse_Step) GetStep() int32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *PlanDeploymentResponse_Step) GetEvent() string {
+	if x != nil {
+		return x.Event
+	}
+	return ""
+}
+
 var File_slipway_orchestrator_v1_deployment_service_proto protoreflect.FileDescriptor
 
 const file_slipway_orchestrator_v1_deployment_service_proto_rawDesc = "" +
 	"\n" +
-	"0slipway/orchestrator/v1/deployment_service.proto\x12\x17slipway.orchestrator.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(slipway/orchestrator/v1/deployment.proto\x1a6slipway/orchestrator/v1/deployment_configuration.proto\x1a#slipway/orchestrator/v1/event.proto\"\xa9\x02\n" +
+	"0slipway/orchestrator/v1/deployment_service.proto\x12\x17slipway.orchestrator.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(slipway/orchestrator/v1/deployment.proto\x1a6slipway/orchestrator/v1/deployment_configuration.proto\x1a#slipway/orchestrator/v1/event.proto\x1a%slipway/orchestrator/v1/explain.proto\x1a\"slipway/orchestrator/v1/plan.proto\"\xfb\x02\n" +
 	"\x15PlanDeploymentRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12'\n" +
 	"\x0ftask_definition\x18\x03 \x01(\tR\x0etaskDefinition\x12k\n" +
 	"\x18deployment_configuration\x18\x04 \x01(\v20.slipway.orchestrator.v1.DeploymentConfigurationR\x17deploymentConfiguration\x124\n" +
 	"\rdesired_count\x18\x05 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\x90N(\x00H\x00R\fdesiredCount\x88\x01\x01B\x10\n" +
-	"\x0e_desired_count\"\x87\b\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00H\x00R\fdesiredCount\x88\x01\x01\x12P\n" +
+	"\x0ftask_start_time\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
+	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\rtaskStartTimeB\x10\n" +
+	"\x0e_desired_count\"\xd9\r\n" +
 	"\x16PlanDeploymentResponse\x12J\n" +
 	"\x05steps\x18\x01 \x03(\v24.slipway.orchestrator.v1.PlanDeploymentResponse.StepR\x05steps\x125\n" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x1d\n" +
@@ -1298,7 +1438,20 @@ const file_slipway_orchestrator_v1_deployment_service_proto_rawDesc = "" +
 	" \x01(\x05R\fmayStopFirst\x12&\n" +
 	"\x0fmay_start_first\x18\v \x01(\x05R\rmayStartFirst\x12\x1a\n" +
 	"\bdeadlock\x18\f \x01(\bR\bdeadlock\x124\n" +
-	"\x16early_success_required\x18\r \x01(\x05R\x14earlySuccessRequired\x1a\xdf\x02\n" +
+	"\x16early_success_required\x18\r \x01(\x05R\x14earlySuccessRequired\x12F\n" +
+	"\x11expected_duration\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x10expectedDuration\x12=\n" +
+	"\x06stages\x18\x0f \x03(\v2%.slipway.orchestrator.v1.PlannedStageR\x06stages\x12<\n" +
+	"\x1aproduction_traffic_weights\x18\x10 \x03(\x01R\x18productionTrafficWeights\x12&\n" +
+	"\x0fstep_bake_count\x18\x11 \x01(\x05R\rstepBakeCount\x12'\n" +
+	"\x0fdeadlock_reason\x18\x12 \x01(\tR\x0edeadlockReason\x12C\n" +
+	"\bfailures\x18\x13 \x03(\v2'.slipway.orchestrator.v1.PlannedFailureR\bfailures\x12A\n" +
+	"\x0ftask_start_time\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\rtaskStartTime\x12T\n" +
+	"\x11task_start_source\x18\x15 \x01(\x0e2(.slipway.orchestrator.v1.TaskStartSourceR\x0ftaskStartSource\x12,\n" +
+	"\x12task_start_samples\x18\x16 \x01(\x05R\x10taskStartSamples\x12\x1f\n" +
+	"\vpause_count\x18\x17 \x01(\x05R\n" +
+	"pauseCount\x12\x1f\n" +
+	"\valarm_names\x18\x18 \x03(\tR\n" +
+	"alarmNames\x1a\xcd\x03\n" +
 	"\x04Step\x121\n" +
 	"\x06offset\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06offset\x12P\n" +
 	"\x0flifecycle_stage\x18\x02 \x01(\x0e2'.slipway.orchestrator.v1.LifecycleStageR\x0elifecycleStage\x12 \n" +
@@ -1306,7 +1459,11 @@ const file_slipway_orchestrator_v1_deployment_service_proto_rawDesc = "" +
 	"\x19production_traffic_weight\x18\x04 \x01(\x01R\x17productionTrafficWeight\x12.\n" +
 	"\x13test_traffic_weight\x18\x05 \x01(\x01R\x11testTrafficWeight\x12!\n" +
 	"\fsource_tasks\x18\x06 \x01(\x05R\vsourceTasks\x12!\n" +
-	"\ftarget_tasks\x18\a \x01(\x05R\vtargetTasks\"\xb3\x02\n" +
+	"\ftarget_tasks\x18\a \x01(\x05R\vtargetTasks\x12B\n" +
+	"\x0fexpected_offset\x18\b \x01(\v2\x19.google.protobuf.DurationR\x0eexpectedOffset\x12\x12\n" +
+	"\x04step\x18\t \x01(\x05R\x04step\x12\x14\n" +
+	"\x05event\x18\n" +
+	" \x01(\tR\x05event\"\xb3\x02\n" +
 	"\x17CreateDeploymentRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12\x18\n" +
@@ -1387,9 +1544,10 @@ const file_slipway_orchestrator_v1_deployment_service_proto_rawDesc = "" +
 	"\x12DeploymentWaitType\x12$\n" +
 	" DEPLOYMENT_WAIT_TYPE_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fDEPLOYMENT_WAIT_TYPE_READY_WAIT\x10\x01\x12)\n" +
-	"%DEPLOYMENT_WAIT_TYPE_TERMINATION_WAIT\x10\x022\xe3\x06\n" +
+	"%DEPLOYMENT_WAIT_TYPE_TERMINATION_WAIT\x10\x022\xe4\a\n" +
 	"\x11DeploymentService\x12v\n" +
-	"\x0ePlanDeployment\x12..slipway.orchestrator.v1.PlanDeploymentRequest\x1a/.slipway.orchestrator.v1.PlanDeploymentResponse\"\x03\x90\x02\x01\x12w\n" +
+	"\x0ePlanDeployment\x12..slipway.orchestrator.v1.PlanDeploymentRequest\x1a/.slipway.orchestrator.v1.PlanDeploymentResponse\"\x03\x90\x02\x01\x12\x7f\n" +
+	"\x11ExplainDeployment\x121.slipway.orchestrator.v1.ExplainDeploymentRequest\x1a2.slipway.orchestrator.v1.ExplainDeploymentResponse\"\x03\x90\x02\x01\x12w\n" +
 	"\x10CreateDeployment\x120.slipway.orchestrator.v1.CreateDeploymentRequest\x1a1.slipway.orchestrator.v1.CreateDeploymentResponse\x12s\n" +
 	"\rGetDeployment\x12-.slipway.orchestrator.v1.GetDeploymentRequest\x1a..slipway.orchestrator.v1.GetDeploymentResponse\"\x03\x90\x02\x01\x12y\n" +
 	"\x0fListDeployments\x12/.slipway.orchestrator.v1.ListDeploymentsRequest\x1a0.slipway.orchestrator.v1.ListDeploymentsResponse\"\x03\x90\x02\x01\x12{\n" +
@@ -1433,52 +1591,66 @@ var file_slipway_orchestrator_v1_deployment_service_proto_goTypes = []any{
 	(*PlanDeploymentResponse_Step)(nil),   // 17: slipway.orchestrator.v1.PlanDeploymentResponse.Step
 	(*DeploymentConfiguration)(nil),       // 18: slipway.orchestrator.v1.DeploymentConfiguration
 	(*durationpb.Duration)(nil),           // 19: google.protobuf.Duration
-	(*Deployment)(nil),                    // 20: slipway.orchestrator.v1.Deployment
-	(Deployment_State)(0),                 // 21: slipway.orchestrator.v1.Deployment.State
-	(*timestamppb.Timestamp)(nil),         // 22: google.protobuf.Timestamp
-	(*Event)(nil),                         // 23: slipway.orchestrator.v1.Event
-	(LifecycleStage)(0),                   // 24: slipway.orchestrator.v1.LifecycleStage
+	(*PlannedStage)(nil),                  // 20: slipway.orchestrator.v1.PlannedStage
+	(*PlannedFailure)(nil),                // 21: slipway.orchestrator.v1.PlannedFailure
+	(TaskStartSource)(0),                  // 22: slipway.orchestrator.v1.TaskStartSource
+	(*Deployment)(nil),                    // 23: slipway.orchestrator.v1.Deployment
+	(Deployment_State)(0),                 // 24: slipway.orchestrator.v1.Deployment.State
+	(*timestamppb.Timestamp)(nil),         // 25: google.protobuf.Timestamp
+	(*Event)(nil),                         // 26: slipway.orchestrator.v1.Event
+	(LifecycleStage)(0),                   // 27: slipway.orchestrator.v1.LifecycleStage
+	(*ExplainDeploymentRequest)(nil),      // 28: slipway.orchestrator.v1.ExplainDeploymentRequest
+	(*ExplainDeploymentResponse)(nil),     // 29: slipway.orchestrator.v1.ExplainDeploymentResponse
 }
 var file_slipway_orchestrator_v1_deployment_service_proto_depIdxs = []int32{
 	18, // 0: slipway.orchestrator.v1.PlanDeploymentRequest.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
-	17, // 1: slipway.orchestrator.v1.PlanDeploymentResponse.steps:type_name -> slipway.orchestrator.v1.PlanDeploymentResponse.Step
-	19, // 2: slipway.orchestrator.v1.PlanDeploymentResponse.duration:type_name -> google.protobuf.Duration
-	18, // 3: slipway.orchestrator.v1.PlanDeploymentResponse.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
-	18, // 4: slipway.orchestrator.v1.CreateDeploymentRequest.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
-	20, // 5: slipway.orchestrator.v1.CreateDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
-	20, // 6: slipway.orchestrator.v1.GetDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
-	21, // 7: slipway.orchestrator.v1.ListDeploymentsRequest.states:type_name -> slipway.orchestrator.v1.Deployment.State
-	22, // 8: slipway.orchestrator.v1.ListDeploymentsRequest.created_after:type_name -> google.protobuf.Timestamp
-	22, // 9: slipway.orchestrator.v1.ListDeploymentsRequest.created_before:type_name -> google.protobuf.Timestamp
-	20, // 10: slipway.orchestrator.v1.ListDeploymentsResponse.deployments:type_name -> slipway.orchestrator.v1.Deployment
-	20, // 11: slipway.orchestrator.v1.WatchDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
-	23, // 12: slipway.orchestrator.v1.WatchDeploymentResponse.events:type_name -> slipway.orchestrator.v1.Event
-	1,  // 13: slipway.orchestrator.v1.StopDeploymentRequest.stop_type:type_name -> slipway.orchestrator.v1.StopDeploymentRequest.StopType
-	20, // 14: slipway.orchestrator.v1.StopDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
-	2,  // 15: slipway.orchestrator.v1.ContinueDeploymentRequest.action:type_name -> slipway.orchestrator.v1.ContinueDeploymentRequest.Action
-	0,  // 16: slipway.orchestrator.v1.ContinueDeploymentRequest.deployment_wait_type:type_name -> slipway.orchestrator.v1.DeploymentWaitType
-	20, // 17: slipway.orchestrator.v1.ContinueDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
-	19, // 18: slipway.orchestrator.v1.PlanDeploymentResponse.Step.offset:type_name -> google.protobuf.Duration
-	24, // 19: slipway.orchestrator.v1.PlanDeploymentResponse.Step.lifecycle_stage:type_name -> slipway.orchestrator.v1.LifecycleStage
-	3,  // 20: slipway.orchestrator.v1.DeploymentService.PlanDeployment:input_type -> slipway.orchestrator.v1.PlanDeploymentRequest
-	5,  // 21: slipway.orchestrator.v1.DeploymentService.CreateDeployment:input_type -> slipway.orchestrator.v1.CreateDeploymentRequest
-	7,  // 22: slipway.orchestrator.v1.DeploymentService.GetDeployment:input_type -> slipway.orchestrator.v1.GetDeploymentRequest
-	9,  // 23: slipway.orchestrator.v1.DeploymentService.ListDeployments:input_type -> slipway.orchestrator.v1.ListDeploymentsRequest
-	11, // 24: slipway.orchestrator.v1.DeploymentService.WatchDeployment:input_type -> slipway.orchestrator.v1.WatchDeploymentRequest
-	13, // 25: slipway.orchestrator.v1.DeploymentService.StopDeployment:input_type -> slipway.orchestrator.v1.StopDeploymentRequest
-	15, // 26: slipway.orchestrator.v1.DeploymentService.ContinueDeployment:input_type -> slipway.orchestrator.v1.ContinueDeploymentRequest
-	4,  // 27: slipway.orchestrator.v1.DeploymentService.PlanDeployment:output_type -> slipway.orchestrator.v1.PlanDeploymentResponse
-	6,  // 28: slipway.orchestrator.v1.DeploymentService.CreateDeployment:output_type -> slipway.orchestrator.v1.CreateDeploymentResponse
-	8,  // 29: slipway.orchestrator.v1.DeploymentService.GetDeployment:output_type -> slipway.orchestrator.v1.GetDeploymentResponse
-	10, // 30: slipway.orchestrator.v1.DeploymentService.ListDeployments:output_type -> slipway.orchestrator.v1.ListDeploymentsResponse
-	12, // 31: slipway.orchestrator.v1.DeploymentService.WatchDeployment:output_type -> slipway.orchestrator.v1.WatchDeploymentResponse
-	14, // 32: slipway.orchestrator.v1.DeploymentService.StopDeployment:output_type -> slipway.orchestrator.v1.StopDeploymentResponse
-	16, // 33: slipway.orchestrator.v1.DeploymentService.ContinueDeployment:output_type -> slipway.orchestrator.v1.ContinueDeploymentResponse
-	27, // [27:34] is the sub-list for method output_type
-	20, // [20:27] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	19, // 1: slipway.orchestrator.v1.PlanDeploymentRequest.task_start_time:type_name -> google.protobuf.Duration
+	17, // 2: slipway.orchestrator.v1.PlanDeploymentResponse.steps:type_name -> slipway.orchestrator.v1.PlanDeploymentResponse.Step
+	19, // 3: slipway.orchestrator.v1.PlanDeploymentResponse.duration:type_name -> google.protobuf.Duration
+	18, // 4: slipway.orchestrator.v1.PlanDeploymentResponse.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
+	19, // 5: slipway.orchestrator.v1.PlanDeploymentResponse.expected_duration:type_name -> google.protobuf.Duration
+	20, // 6: slipway.orchestrator.v1.PlanDeploymentResponse.stages:type_name -> slipway.orchestrator.v1.PlannedStage
+	21, // 7: slipway.orchestrator.v1.PlanDeploymentResponse.failures:type_name -> slipway.orchestrator.v1.PlannedFailure
+	19, // 8: slipway.orchestrator.v1.PlanDeploymentResponse.task_start_time:type_name -> google.protobuf.Duration
+	22, // 9: slipway.orchestrator.v1.PlanDeploymentResponse.task_start_source:type_name -> slipway.orchestrator.v1.TaskStartSource
+	18, // 10: slipway.orchestrator.v1.CreateDeploymentRequest.deployment_configuration:type_name -> slipway.orchestrator.v1.DeploymentConfiguration
+	23, // 11: slipway.orchestrator.v1.CreateDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
+	23, // 12: slipway.orchestrator.v1.GetDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
+	24, // 13: slipway.orchestrator.v1.ListDeploymentsRequest.states:type_name -> slipway.orchestrator.v1.Deployment.State
+	25, // 14: slipway.orchestrator.v1.ListDeploymentsRequest.created_after:type_name -> google.protobuf.Timestamp
+	25, // 15: slipway.orchestrator.v1.ListDeploymentsRequest.created_before:type_name -> google.protobuf.Timestamp
+	23, // 16: slipway.orchestrator.v1.ListDeploymentsResponse.deployments:type_name -> slipway.orchestrator.v1.Deployment
+	23, // 17: slipway.orchestrator.v1.WatchDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
+	26, // 18: slipway.orchestrator.v1.WatchDeploymentResponse.events:type_name -> slipway.orchestrator.v1.Event
+	1,  // 19: slipway.orchestrator.v1.StopDeploymentRequest.stop_type:type_name -> slipway.orchestrator.v1.StopDeploymentRequest.StopType
+	23, // 20: slipway.orchestrator.v1.StopDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
+	2,  // 21: slipway.orchestrator.v1.ContinueDeploymentRequest.action:type_name -> slipway.orchestrator.v1.ContinueDeploymentRequest.Action
+	0,  // 22: slipway.orchestrator.v1.ContinueDeploymentRequest.deployment_wait_type:type_name -> slipway.orchestrator.v1.DeploymentWaitType
+	23, // 23: slipway.orchestrator.v1.ContinueDeploymentResponse.deployment:type_name -> slipway.orchestrator.v1.Deployment
+	19, // 24: slipway.orchestrator.v1.PlanDeploymentResponse.Step.offset:type_name -> google.protobuf.Duration
+	27, // 25: slipway.orchestrator.v1.PlanDeploymentResponse.Step.lifecycle_stage:type_name -> slipway.orchestrator.v1.LifecycleStage
+	19, // 26: slipway.orchestrator.v1.PlanDeploymentResponse.Step.expected_offset:type_name -> google.protobuf.Duration
+	3,  // 27: slipway.orchestrator.v1.DeploymentService.PlanDeployment:input_type -> slipway.orchestrator.v1.PlanDeploymentRequest
+	28, // 28: slipway.orchestrator.v1.DeploymentService.ExplainDeployment:input_type -> slipway.orchestrator.v1.ExplainDeploymentRequest
+	5,  // 29: slipway.orchestrator.v1.DeploymentService.CreateDeployment:input_type -> slipway.orchestrator.v1.CreateDeploymentRequest
+	7,  // 30: slipway.orchestrator.v1.DeploymentService.GetDeployment:input_type -> slipway.orchestrator.v1.GetDeploymentRequest
+	9,  // 31: slipway.orchestrator.v1.DeploymentService.ListDeployments:input_type -> slipway.orchestrator.v1.ListDeploymentsRequest
+	11, // 32: slipway.orchestrator.v1.DeploymentService.WatchDeployment:input_type -> slipway.orchestrator.v1.WatchDeploymentRequest
+	13, // 33: slipway.orchestrator.v1.DeploymentService.StopDeployment:input_type -> slipway.orchestrator.v1.StopDeploymentRequest
+	15, // 34: slipway.orchestrator.v1.DeploymentService.ContinueDeployment:input_type -> slipway.orchestrator.v1.ContinueDeploymentRequest
+	4,  // 35: slipway.orchestrator.v1.DeploymentService.PlanDeployment:output_type -> slipway.orchestrator.v1.PlanDeploymentResponse
+	29, // 36: slipway.orchestrator.v1.DeploymentService.ExplainDeployment:output_type -> slipway.orchestrator.v1.ExplainDeploymentResponse
+	6,  // 37: slipway.orchestrator.v1.DeploymentService.CreateDeployment:output_type -> slipway.orchestrator.v1.CreateDeploymentResponse
+	8,  // 38: slipway.orchestrator.v1.DeploymentService.GetDeployment:output_type -> slipway.orchestrator.v1.GetDeploymentResponse
+	10, // 39: slipway.orchestrator.v1.DeploymentService.ListDeployments:output_type -> slipway.orchestrator.v1.ListDeploymentsResponse
+	12, // 40: slipway.orchestrator.v1.DeploymentService.WatchDeployment:output_type -> slipway.orchestrator.v1.WatchDeploymentResponse
+	14, // 41: slipway.orchestrator.v1.DeploymentService.StopDeployment:output_type -> slipway.orchestrator.v1.StopDeploymentResponse
+	16, // 42: slipway.orchestrator.v1.DeploymentService.ContinueDeployment:output_type -> slipway.orchestrator.v1.ContinueDeploymentResponse
+	35, // [35:43] is the sub-list for method output_type
+	27, // [27:35] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_slipway_orchestrator_v1_deployment_service_proto_init() }
@@ -1489,6 +1661,8 @@ func file_slipway_orchestrator_v1_deployment_service_proto_init() {
 	file_slipway_orchestrator_v1_deployment_proto_init()
 	file_slipway_orchestrator_v1_deployment_configuration_proto_init()
 	file_slipway_orchestrator_v1_event_proto_init()
+	file_slipway_orchestrator_v1_explain_proto_init()
+	file_slipway_orchestrator_v1_plan_proto_init()
 	file_slipway_orchestrator_v1_deployment_service_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	DeploymentService_PlanDeployment_FullMethodName     = "/slipway.orchestrator.v1.DeploymentService/PlanDeployment"
+	DeploymentService_ExplainDeployment_FullMethodName  = "/slipway.orchestrator.v1.DeploymentService/ExplainDeployment"
 	DeploymentService_CreateDeployment_FullMethodName   = "/slipway.orchestrator.v1.DeploymentService/CreateDeployment"
 	DeploymentService_GetDeployment_FullMethodName      = "/slipway.orchestrator.v1.DeploymentService/GetDeployment"
 	DeploymentService_ListDeployments_FullMethodName    = "/slipway.orchestrator.v1.DeploymentService/ListDeployments"
@@ -34,11 +35,16 @@ const (
 //
 // DeploymentService owns deployments.
 type DeploymentServiceClient interface {
-	// PlanDeployment says what CreateDeployment would do: each step with its time, traffic and tasks, found by running
-	// the same decisions against an ideal world. Nothing is changed.
+	// PlanDeployment says what CreateDeployment would do: each stage and step with its times, traffic, tasks, hooks and pauses,
+	// and what would roll it back to what, found by running the same decisions against an ideal world. Nothing is changed.
 	//
 	//	grpcurl -plaintext -d '{"service":"web","taskDefinition":"web:2"}' 127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/PlanDeployment
 	PlanDeployment(ctx context.Context, in *PlanDeploymentRequest, opts ...grpc.CallOption) (*PlanDeploymentResponse, error)
+	// ExplainDeployment says why a deployment stands where it stands: what it waits for, on what evidence, who can act and how,
+	// until when, and what happens then; of one that has ended why it ended so and what serves now. Nothing is changed.
+	//
+	//	grpcurl -plaintext -d '{"service":"web"}' 127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/ExplainDeployment
+	ExplainDeployment(ctx context.Context, in *ExplainDeploymentRequest, opts ...grpc.CallOption) (*ExplainDeploymentResponse, error)
 	// CreateDeployment begins a deployment of a task definition. While another is at work the service's
 	// deployment_concurrency decides: by default it is FAILED_PRECONDITION (DEPLOYMENT_IN_PROGRESS) naming that one. supersede
 	// takes its place in any case.
@@ -82,6 +88,16 @@ func (c *deploymentServiceClient) PlanDeployment(ctx context.Context, in *PlanDe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PlanDeploymentResponse)
 	err := c.cc.Invoke(ctx, DeploymentService_PlanDeployment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deploymentServiceClient) ExplainDeployment(ctx context.Context, in *ExplainDeploymentRequest, opts ...grpc.CallOption) (*ExplainDeploymentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainDeploymentResponse)
+	err := c.cc.Invoke(ctx, DeploymentService_ExplainDeployment_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -163,11 +179,16 @@ func (c *deploymentServiceClient) ContinueDeployment(ctx context.Context, in *Co
 //
 // DeploymentService owns deployments.
 type DeploymentServiceServer interface {
-	// PlanDeployment says what CreateDeployment would do: each step with its time, traffic and tasks, found by running
-	// the same decisions against an ideal world. Nothing is changed.
+	// PlanDeployment says what CreateDeployment would do: each stage and step with its times, traffic, tasks, hooks and pauses,
+	// and what would roll it back to what, found by running the same decisions against an ideal world. Nothing is changed.
 	//
 	//	grpcurl -plaintext -d '{"service":"web","taskDefinition":"web:2"}' 127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/PlanDeployment
 	PlanDeployment(context.Context, *PlanDeploymentRequest) (*PlanDeploymentResponse, error)
+	// ExplainDeployment says why a deployment stands where it stands: what it waits for, on what evidence, who can act and how,
+	// until when, and what happens then; of one that has ended why it ended so and what serves now. Nothing is changed.
+	//
+	//	grpcurl -plaintext -d '{"service":"web"}' 127.0.0.1:7001 slipway.orchestrator.v1.DeploymentService/ExplainDeployment
+	ExplainDeployment(context.Context, *ExplainDeploymentRequest) (*ExplainDeploymentResponse, error)
 	// CreateDeployment begins a deployment of a task definition. While another is at work the service's
 	// deployment_concurrency decides: by default it is FAILED_PRECONDITION (DEPLOYMENT_IN_PROGRESS) naming that one. supersede
 	// takes its place in any case.
@@ -209,6 +230,9 @@ type UnimplementedDeploymentServiceServer struct{}
 
 func (UnimplementedDeploymentServiceServer) PlanDeployment(context.Context, *PlanDeploymentRequest) (*PlanDeploymentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PlanDeployment not implemented")
+}
+func (UnimplementedDeploymentServiceServer) ExplainDeployment(context.Context, *ExplainDeploymentRequest) (*ExplainDeploymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainDeployment not implemented")
 }
 func (UnimplementedDeploymentServiceServer) CreateDeployment(context.Context, *CreateDeploymentRequest) (*CreateDeploymentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateDeployment not implemented")
@@ -263,6 +287,24 @@ func _DeploymentService_PlanDeployment_Handler(srv interface{}, ctx context.Cont
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DeploymentServiceServer).PlanDeployment(ctx, req.(*PlanDeploymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeploymentService_ExplainDeployment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainDeploymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeploymentServiceServer).ExplainDeployment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeploymentService_ExplainDeployment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeploymentServiceServer).ExplainDeployment(ctx, req.(*ExplainDeploymentRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -378,6 +420,10 @@ var DeploymentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PlanDeployment",
 			Handler:    _DeploymentService_PlanDeployment_Handler,
+		},
+		{
+			MethodName: "ExplainDeployment",
+			Handler:    _DeploymentService_ExplainDeployment_Handler,
 		},
 		{
 			MethodName: "CreateDeployment",
