@@ -164,6 +164,33 @@ func TestCountExitsAfterRunning(t *testing.T) {
 	}
 }
 
+// count_failed_starts_after_running: in ECS the circuit breaker's second stage does not count them.
+func TestCountFailedStartsAfterRunning(t *testing.T) {
+	t.Parallel()
+	for name, counts := range map[string]bool{"counted": true, "as in ECS": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := begin(t, setup{desired: 1})
+			off, b := false, breaker(count, 2)
+			b.CountExitsAfterRunning, b.CountFailedStartsAfterRunning = &off, &counts
+			c := rollingWith(b)
+			c.MinimumHealthyTime = seconds(3600)
+			id := s.deploy(s.good(), c)
+			task := s.runs(2, 1)[0]
+			system.tasks.Script(s.name+":2", *broken())
+			system.tasks.Exit(task, 1)
+			if counts {
+				s.ends(id, rollbackSuccessful)
+				return
+			}
+			d := s.until(id, "four failures", func(*deployment) bool { return len(s.events(id, "TASK_FAILED")) > 3 })
+			if d.GetState() != inProgress || d.GetTaskFailures().GetFailureCount() != 0 {
+				t.Errorf("is %s with %v", d.GetState(), d.GetTaskFailures())
+			}
+		})
+	}
+}
+
 // count_failures_during_bake.
 func TestCountFailuresDuringBake(t *testing.T) {
 	t.Parallel()

@@ -162,3 +162,30 @@ func TestDesiredCountAfterAStoppedDeployment(t *testing.T) {
 	s.scale(0)
 	s.runs(0, 0)
 }
+
+// settle_delay: a stage that moves traffic waits until the load balancer's requests follow, also on the way back.
+func TestSettleDelay(t *testing.T) {
+	t.Parallel()
+	s := begin(t, setup{desired: 1, balanced: true})
+	refused(t, s.attributes(func(lb *orchestratorpb.LoadBalancer) { lb.SettleDelay = seconds(3601) }), "service.load_balancer.settle_delay")
+	if err := s.attributes(func(lb *orchestratorpb.LoadBalancer) { lb.SettleDelay = seconds(0.5) }); err != nil {
+		t.Fatal(err)
+	}
+	id := s.deploy(s.good(), stepsOf(&orchestratorpb.TrafficStep{Percent: 50, Pause: true}))
+	s.stands(id, orchestratorpb.Condition_TYPE_CONTINUE)
+	s.stop(id, orchestratorpb.StopDeploymentRequest_STOP_TYPE_ROLLBACK)
+	d := s.ends(id, rollbackSuccessful)
+	settled := 0
+	for _, h := range d.GetHistory() {
+		if h.GetLifecycleStage() != shift {
+			continue
+		}
+		settled++
+		if took := h.GetEndTime().AsTime().Sub(h.GetStartTime().AsTime()); took < 500*time.Millisecond {
+			t.Errorf("step %d, rollback %t: took %s", h.GetStep(), h.GetRollback(), took)
+		}
+	}
+	if settled != 2 || d.GetRollback().GetTimeToSafe().AsDuration() < 500*time.Millisecond {
+		t.Errorf("%d shifts, safe after %s", settled, d.GetRollback().GetTimeToSafe().AsDuration())
+	}
+}

@@ -77,6 +77,7 @@ func breakerOf(to *rollout.CircuitBreaker, pb *orchestratorpb.DeploymentCircuitB
 	}
 	if pb != nil {
 		to.IgnoreExits = pb.CountExitsAfterRunning != nil && !pb.GetCountExitsAfterRunning()
+		to.IgnoreLateStarts = pb.CountFailedStartsAfterRunning != nil && !pb.GetCountFailedStartsAfterRunning()
 		to.IgnoreDuringBake = pb.CountFailuresDuringBake != nil && !pb.GetCountFailuresDuringBake()
 	}
 	setDuration(&to.ResetAfter, pb.GetResetAfter())

@@ -43,10 +43,11 @@ func optionsOf(c *rollout.Config, pb *orchestratorpb.DeploymentConfiguration) []
 
 func rollingPB(pb *orchestratorpb.DeploymentConfiguration, c rollout.Config) {
 	reset, exits, bake := c.CircuitBreaker.ResetOnHealthyTask, !c.CircuitBreaker.IgnoreExits, !c.CircuitBreaker.IgnoreDuringBake
+	starts := !c.CircuitBreaker.IgnoreLateStarts
 	pb.DeploymentCircuitBreaker = &orchestratorpb.DeploymentCircuitBreaker{
 		Enable: c.CircuitBreaker.Enable, Rollback: c.CircuitBreaker.Rollback, ResetOnHealthyTask: &reset,
 		ThresholdConfiguration: thresholdPB(c.CircuitBreaker.Threshold), CountExitsAfterRunning: &exits, CountFailuresDuringBake: &bake,
-		ResetAfter: durationpb.New(c.CircuitBreaker.ResetAfter),
+		ResetAfter: durationpb.New(c.CircuitBreaker.ResetAfter), CountFailedStartsAfterRunning: &starts,
 	}
 	if early := c.EarlySuccess; early.Enable {
 		percent := int32(early.HealthyPercent)

@@ -69,7 +69,7 @@ func loadBalancerOf(pb *orchestratorpb.LoadBalancer, definition *orchestratorpb.
 		DeregistrationDelay: rollout.DefaultDeregistrationDelay(),
 	}
 	setDuration(&lb.DeregistrationDelay, pb.GetDeregistrationDelay())
-	lb.SlowStart = pb.GetSlowStart().AsDuration()
+	lb.SlowStart, lb.SettleDelay = pb.GetSlowStart().AsDuration(), pb.GetSettleDelay().AsDuration()
 	lb.FailClosed, lb.MinimumHealthy = pb.FailOpen != nil && !pb.GetFailOpen(), int(pb.GetMinimumHealthyTargetsCount())
 	if pb.GetAlgorithm() == orchestratorpb.LoadBalancer_ALGORITHM_ROUND_ROBIN {
 		lb.Algorithm = "round_robin"

@@ -210,6 +210,7 @@ func TestItIsExplainedThatTheEnvelopeAllowsNothing(t *testing.T) {
 	must[*orchestratorpb.StopDeploymentResponse](t)(e.Deployments.StopDeployment(e.ctx(), &orchestratorpb.StopDeploymentRequest{
 		Deployment: id, StopType: orchestratorpb.StopDeploymentRequest_STOP_TYPE_ABORT, Reason: "no room",
 	}))
+	eventually(t, "the deployment is stopped", func() bool { return e.deployment(id).GetState() == orchestratorpb.Deployment_STATE_STOPPED })
 	byService := must[*explanation](t)(e.Deployments.ExplainDeployment(e.ctx(), &orchestratorpb.ExplainDeploymentRequest{Service: "web"}))
 	if byService.GetDeployment() != id || byService.GetState() != orchestratorpb.Deployment_STATE_STOPPED || !strings.Contains(byService.GetSummary(), "no room") {
 		t.Errorf("%v", byService)

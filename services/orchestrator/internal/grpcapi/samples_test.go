@@ -51,6 +51,7 @@ func fullConfigs() map[string][2]*config {
 				Enable: true, Rollback: true, ResetOnHealthyTask: &reset,
 				ThresholdConfiguration: &orchestratorpb.ThresholdConfiguration{Type: kind, Value: value},
 				CountExitsAfterRunning: new(!reset), CountFailuresDuringBake: &reset, ResetAfter: seconds(17),
+				CountFailedStartsAfterRunning: new(!reset),
 			}
 			c.EarlySuccessCriteria = earlySuccess(reset)
 		}
@@ -76,7 +77,8 @@ func fullConfigs() map[string][2]*config {
 		MinimumHealthyTime: seconds(40), RollbackTimeout: seconds(3600), Timeout: seconds(30 * 24 * 3600),
 		DeploymentCircuitBreaker: &orchestratorpb.DeploymentCircuitBreaker{
 			ResetOnHealthyTask: new(true), CountExitsAfterRunning: new(true), CountFailuresDuringBake: new(true), ResetAfter: seconds(30),
-			ThresholdConfiguration: &orchestratorpb.ThresholdConfiguration{Type: orchestratorpb.ThresholdConfiguration_TYPE_BOUNDED_PERCENT, Value: 50},
+			CountFailedStartsAfterRunning: new(true),
+			ThresholdConfiguration:        &orchestratorpb.ThresholdConfiguration{Type: orchestratorpb.ThresholdConfiguration_TYPE_BOUNDED_PERCENT, Value: 50},
 		},
 	}
 	ten := func(bake float64) *orchestratorpb.TrafficStep {
@@ -192,7 +194,7 @@ func fullServices() map[string]*orchestratorpb.Service {
 				TargetGroup: "web-a", AlternateTargetGroup: "web-b", ContainerName: "app", ContainerPort: 81, ProductionListener: "127.0.0.1:8080",
 				TestListener: "127.0.0.1:8081", Algorithm: orchestratorpb.LoadBalancer_ALGORITHM_ROUND_ROBIN,
 				ProtocolVersion: orchestratorpb.LoadBalancer_PROTOCOL_VERSION_GRPC, DeregistrationDelay: seconds(9),
-				SlowStart: seconds(31), FailOpen: new(false), MinimumHealthyTargetsCount: 2,
+				SlowStart: seconds(31), SettleDelay: seconds(32), FailOpen: new(false), MinimumHealthyTargetsCount: 2,
 			},
 			DeploymentConcurrency: &orchestratorpb.DeploymentConcurrency{Mode: orchestratorpb.DeploymentConcurrency_MODE_COALESCE},
 		}

@@ -28,13 +28,12 @@ func Stop(s State, how StopType, reason string, now time.Time) (Decision, error)
 	}
 	onRequest := d.Config.AutoRollback
 	switch {
-	case d.State == RollbackRequested, d.Rollback != nil && how != StopAbort:
+	case d.State == RollbackRequested, d.State == StopRequested, d.Rollback != nil && how != StopAbort:
 		return r.decision(s), nil
 	case d.Rollback != nil:
 		return Decision{}, refuse("DEPLOYMENT_STATE", map[string]string{"state": string(d.State)}, "deployment %s is rolling back and cannot be aborted", d.ID)
 	case how == StopDefault && onRequest != nil:
-		d.enter(StopRequested, reason, r.now)
-		r.endWithout(ManualStop, reason, onRequest.on(OnStopOnRequest))
+		r.requestStop(reason, onRequest.on(OnStopOnRequest))
 	case how != StopAbort && d.Stage == CleanUp:
 		return Decision{}, refuse("DEPLOYMENT_STATE", map[string]string{"state": string(d.State)},
 			"deployment %s is stopping the old revision and cannot be rolled back any more; deploy the old task definition instead", d.ID)
@@ -43,10 +42,17 @@ func Stop(s State, how StopType, reason string, now time.Time) (Decision, error)
 		d.ErrorCode = ManualStop
 		r.emit(Warn, EventRollbackRequested, nil, "rollback requested: %s", reason)
 	default:
-		d.enter(StopRequested, reason, r.now)
-		r.endWithout(ManualStop, reason, false)
+		r.requestStop(reason, false)
 	}
 	return r.decision(s), nil
+}
+
+// requestStop asks the deployment to stop where it is, which the next decision does.
+func (r *run) requestStop(reason string, rollBack bool) {
+	d := r.Deployment
+	d.enter(StopRequested, reason, r.now)
+	d.ErrorCode, d.StopRollsBack = ManualStop, rollBack
+	r.emit(Warn, EventStopRequested, nil, "stop requested: %s", reason)
 }
 
 // The waits of CodeDeploy's ContinueDeployment.
@@ -92,7 +98,7 @@ func Continue(s State, answer Answer, now time.Time) (Decision, error) {
 		}
 	}
 	switch {
-	case found == nil:
+	case found == nil || d.State == StopRequested:
 		return Decision{}, refuse("NOT_WAITING", map[string]string{"state": string(d.State)},
 			"deployment %s does not wait for ContinueDeployment%s", d.ID, named(answer.HookID+answer.Wait))
 	case answer.HookID+answer.Wait == "" && waiting > 1:

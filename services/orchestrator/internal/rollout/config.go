@@ -92,6 +92,7 @@ type CircuitBreaker struct {
 	ResetAfter         time.Duration // how long a task must stay healthy before it resets the count
 	IgnoreExits        bool          // of tasks that were running
 	IgnoreDuringBake   bool
+	IgnoreLateStarts   bool // that come to nothing after a task was running
 	Threshold          Threshold
 }
 

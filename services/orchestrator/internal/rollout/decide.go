@@ -20,6 +20,8 @@ func Decide(s State, o Observation, now time.Time) Decision {
 		r.advance()
 	case d == nil:
 		r.steady()
+	case d.State == StopRequested:
+		r.endWithout(ManualStop, d.Reason, d.StopRollsBack)
 	case d.State == RollbackRequested:
 		d.RolloutState = RolloutFailed
 		r.endStage(StageStopped, d.Reason)

@@ -151,6 +151,7 @@ func drawConfig(t *rapid.T, name string) Config {
 	case Rolling:
 		c.CircuitBreaker.ResetAfter = rapid.SampledFrom([]time.Duration{0, 5 * time.Second}).Draw(t, "reset after")
 		c.CircuitBreaker.IgnoreExits = rapid.Bool().Draw(t, "ignore exits")
+		c.CircuitBreaker.IgnoreLateStarts = rapid.Bool().Draw(t, "ignore late starts")
 		c.CircuitBreaker.Enable = rapid.Bool().Draw(t, "breaker")
 		c.CircuitBreaker.Rollback = rapid.Bool().Draw(t, "breaker rollback")
 		return c

@@ -68,6 +68,7 @@ const (
 	EventTaskFailed           = "TASK_FAILED"
 	EventDeadlock             = "DEPLOYMENT_DEADLOCK"
 	EventRollbackRequested    = "ROLLBACK_REQUESTED"
+	EventStopRequested        = "STOP_REQUESTED"
 	EventServiceDeleted       = "SERVICE_DELETED"
 )
 

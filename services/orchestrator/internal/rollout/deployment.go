@@ -17,6 +17,7 @@ type Deployment struct {
 	// ShiftGeneration is the generation at which the weights last moved; they are in force once the data plane
 	// has acknowledged it. 0 when no shift is under way.
 	ShiftGeneration int64
+	InForceTime     time.Time // when the data plane had the weights that moved last, zero until then
 	ShiftTime       time.Time // when the present step was in force, zero until then
 	BakeUntil       time.Time // end of the step's or the deployment's bake time, zero until it began
 	ScaleUpDeadline time.Time
@@ -24,6 +25,7 @@ type Deployment struct {
 	Hooks           []HookRun // of the present stage
 	Failures        int       // failed tasks, each counted once
 	FailureTime     time.Time // of the latest
+	TaskRan         bool      // a task of the target was running: the circuit breaker's second stage
 	BreakerTripped  bool
 	Alarms          AlarmWatch
 	Rollback        *Rollback // non-nil once it rolls back
@@ -42,6 +44,7 @@ type Deployment struct {
 	RollbackOf         string
 	Undoes             Revision
 	RollbackDeployment string        // the other way round
+	StopRollsBack      bool          // what STOP_REQUESTED ends in is undone by a deployment of its own
 	Paused             time.Duration // spent waiting for people, which no deadline counts
 	PausedSince        time.Time     // zero unless it waits for a person
 }

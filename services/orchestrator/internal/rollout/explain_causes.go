@@ -40,6 +40,8 @@ func factOf(event Event) Fact {
 		f.Kind, f.Subject, f.State = FactTask, event.Detail["taskSet"], "IMPAIRED"
 	case EventRollbackRequested:
 		f.State = string(RollbackRequested)
+	case EventStopRequested:
+		f.State = string(StopRequested)
 	case EventDeploymentInProgress:
 		f.State = string(RollbackInProgress)
 	case EventDeploymentCompleted:
@@ -51,7 +53,7 @@ func factOf(event Event) Fact {
 // causes is the chain of what led to the deployment's end, or to its rollback: what failed, what was decided, what was done.
 // Empty while nothing went wrong.
 func (e *explainer) causes() []Fact {
-	wrong := e.d.State.Terminal() && e.d.State != Successful || e.d.Rollback != nil || e.d.State == RollbackRequested
+	wrong := e.d.State.Terminal() && e.d.State != Successful || e.d.Rollback != nil || e.d.State == RollbackRequested || e.d.State == StopRequested
 	if !wrong {
 		return nil
 	}
@@ -64,8 +66,8 @@ func (e *explainer) causes() []Fact {
 			if failed++; failed > shownFailures {
 				continue
 			}
-		case EventHookFailed, EventHookTimedOut, EventDeploymentFailed, EventDeploymentStopped, EventRollbackRequested, EventDeadlock,
-			EventTaskStartImpaired:
+		case EventHookFailed, EventHookTimedOut, EventDeploymentFailed, EventDeploymentStopped, EventRollbackRequested,
+			EventStopRequested, EventDeadlock, EventTaskStartImpaired:
 		case EventTrafficShifted, EventDeploymentInProgress, EventDeploymentCompleted:
 			if !back {
 				continue

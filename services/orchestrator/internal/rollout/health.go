@@ -42,6 +42,9 @@ func (r *run) absorbTask(set *TaskSet, task *Task) bool {
 	case TaskRunning:
 		if task.RunningTime.IsZero() {
 			task.RunningTime = r.now
+			if r.brings(set) {
+				r.Deployment.TaskRan = true
+			}
 		}
 		if lb := r.Service.Spec.LoadBalancer; lb != nil && set.TargetGroup != "" {
 			task.Address = lb.address(fact.Endpoints)
@@ -167,7 +170,7 @@ func (r *run) taskFailed(set *TaskSet, task *Task, why string, exited bool) {
 	set.NotBefore = r.now.Add(delay)
 	detail := map[string]string{"task": task.Name, "taskSet": set.ID}
 	d := r.Deployment
-	counts := r.brings(set) && !d.BreakerTripped && d.Stage != CleanUp && r.breakerCounts(exited)
+	counts := r.brings(set) && !d.BreakerTripped && d.Stage != CleanUp && r.breakerCounts(!task.RunningTime.IsZero(), exited)
 	if counts {
 		d.Failures, d.FailureTime = d.Failures+1, r.now
 	}
@@ -189,12 +192,17 @@ func (r *run) taskFailed(set *TaskSet, task *Task, why string, exited bool) {
 }
 
 // breakerCounts says whether the circuit breaker counts the failure; the other strategies' limit counts every one.
-func (r *run) breakerCounts(exited bool) bool {
+func (r *run) breakerCounts(ran, exited bool) bool {
 	c := r.Deployment.Config
 	if c.Strategy != Rolling {
 		return true
 	}
-	return !(exited && c.CircuitBreaker.IgnoreExits) && !(r.Deployment.Stage == BakeTime && c.CircuitBreaker.IgnoreDuringBake)
+	breaker := c.CircuitBreaker
+	switch {
+	case exited && breaker.IgnoreExits, !ran && r.Deployment.TaskRan && breaker.IgnoreLateStarts:
+		return false
+	}
+	return r.Deployment.Stage != BakeTime || !breaker.IgnoreDuringBake
 }
 
 func (r *run) failureLimit() (limit int, on bool) {

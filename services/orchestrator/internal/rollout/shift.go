@@ -235,7 +235,7 @@ func (r *run) shift(weights *[]Weight, targetGroup string, share int, listener s
 		r.setShiftGeneration()
 	}
 	if r.inForce() {
-		return true
+		return r.settled(listener)
 	}
 	problem := r.obs.Traffic.Problem
 	if problem == "" {
@@ -245,9 +245,27 @@ func (r *run) shift(weights *[]Weight, targetGroup string, share int, listener s
 	return false
 }
 
+// settled reports whether the requests follow the weights that the data plane has: some load balancers take their time (ECS waits
+// 10 minutes with a Network Load Balancer).
+func (r *run) settled(listener string) bool {
+	d, delay := r.Deployment, r.Service.Spec.LoadBalancer.SettleDelay
+	if d == nil || delay == 0 {
+		return true
+	}
+	if d.InForceTime.IsZero() {
+		d.InForceTime = r.now
+	}
+	until := d.InForceTime.Add(delay)
+	if !until.After(r.now) {
+		return true
+	}
+	r.wait(WaitTraffic, until, "the stage goes on", "%s traffic to follow its new weights (settle_delay %s)", listener, delay)
+	return false
+}
+
 func (r *run) setShiftGeneration() {
 	if d := r.Deployment; d != nil {
-		d.ShiftGeneration = r.generation
+		d.ShiftGeneration, d.InForceTime = r.generation, time.Time{}
 	}
 }
 

@@ -90,8 +90,9 @@ type LoadBalancer struct {
 	ProtocolVersion      string
 	DeregistrationDelay  time.Duration
 	SlowStart            time.Duration
-	FailClosed           bool // ELB fails open
-	MinimumHealthy       int  // targets; fewer and the target group fails open
+	SettleDelay          time.Duration // from weights that the data plane has to requests that all follow them
+	FailClosed           bool          // ELB fails open
+	MinimumHealthy       int           // targets; fewer and the target group fails open
 }
 
 // Completed names the most recent service revision that a deployment completed with: what a rollback returns to.

@@ -47,6 +47,7 @@ func (lb *LoadBalancer) validate() []Violation {
 	if lb.DeregistrationDelay < 0 || lb.DeregistrationDelay > time.Hour {
 		v.add("load_balancer.deregistration_delay", "must be 0 to 3600 s")
 	}
+	v.duration("load_balancer.settle_delay", lb.SettleDelay, 0, time.Hour)
 	if lb.SlowStart != 0 {
 		v.duration("load_balancer.slow_start", lb.SlowStart, time.Second, maxSlowStart)
 		if lb.Algorithm == leastOutstandingRequests {

@@ -1151,9 +1151,12 @@ type DeploymentCircuitBreaker struct {
 	CountFailuresDuringBake *bool `protobuf:"varint,6,opt,name=count_failures_during_bake,json=countFailuresDuringBake,proto3,oneof" json:"count_failures_during_bake,omitempty"`
 	// How long a task must stay healthy before it sets the count to 0, 0 to 24 h. Default 30 s, so that tasks that get healthy
 	// and die again add up; 0 is ECS's way.
-	ResetAfter    *durationpb.Duration `protobuf:"bytes,7,opt,name=reset_after,json=resetAfter,proto3" json:"reset_after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ResetAfter *durationpb.Duration `protobuf:"bytes,7,opt,name=reset_after,json=resetAfter,proto3" json:"reset_after,omitempty"`
+	// A task that never becomes RUNNING counts also after another task of the deployment did. Default true; in ECS such starts
+	// count in the circuit breaker's first stage alone, and failed health checks in its second.
+	CountFailedStartsAfterRunning *bool `protobuf:"varint,8,opt,name=count_failed_starts_after_running,json=countFailedStartsAfterRunning,proto3,oneof" json:"count_failed_starts_after_running,omitempty"`
+	unknownFields                 protoimpl.UnknownFields
+	sizeCache                     protoimpl.SizeCache
 }
 
 func (x *DeploymentCircuitBreaker) Reset() {
@@ -1233,6 +1236,13 @@ func (x *DeploymentCircuitBreaker) GetResetAfter() *durationpb.Duration {
 		return x.ResetAfter
 	}
 	return nil
+}
+
+func (x *DeploymentCircuitBreaker) GetCountFailedStartsAfterRunning() bool {
+	if x != nil && x.CountFailedStartsAfterRunning != nil {
+		return *x.CountFailedStartsAfterRunning
+	}
+	return false
 }
 
 // ThresholdConfiguration is a number of failed tasks.
@@ -1880,7 +1890,7 @@ const file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc = "" +
 	"\x11EVENT_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EVENT_DEPLOYMENT_FAILURE\x10\x01\x12\"\n" +
 	"\x1eEVENT_DEPLOYMENT_STOP_ON_ALARM\x10\x02\x12$\n" +
-	" EVENT_DEPLOYMENT_STOP_ON_REQUEST\x10\x03\"\x85\x04\n" +
+	" EVENT_DEPLOYMENT_STOP_ON_REQUEST\x10\x03\"\xfa\x04\n" +
 	"\x18DeploymentCircuitBreaker\x12\x16\n" +
 	"\x06enable\x18\x01 \x01(\bR\x06enable\x12\x1a\n" +
 	"\brollback\x18\x02 \x01(\bR\brollback\x126\n" +
@@ -1889,10 +1899,12 @@ const file_slipway_orchestrator_v1_deployment_configuration_proto_rawDesc = "" +
 	"\x19count_exits_after_running\x18\x05 \x01(\bH\x01R\x16countExitsAfterRunning\x88\x01\x01\x12@\n" +
 	"\x1acount_failures_during_bake\x18\x06 \x01(\bH\x02R\x17countFailuresDuringBake\x88\x01\x01\x12:\n" +
 	"\vreset_after\x18\a \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"resetAfterB\x18\n" +
+	"resetAfter\x12M\n" +
+	"!count_failed_starts_after_running\x18\b \x01(\bH\x03R\x1dcountFailedStartsAfterRunning\x88\x01\x01B\x18\n" +
 	"\x16_reset_on_healthy_taskB\x1c\n" +
 	"\x1a_count_exits_after_runningB\x1d\n" +
-	"\x1b_count_failures_during_bake\"\xef\x01\n" +
+	"\x1b_count_failures_during_bakeB$\n" +
+	"\"_count_failed_starts_after_running\"\xef\x01\n" +
 	"\x16ThresholdConfiguration\x12R\n" +
 	"\x04type\x18\x01 \x01(\x0e24.slipway.orchestrator.v1.ThresholdConfiguration.TypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12\x1d\n" +
 	"\x05value\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05value\"b\n" +

@@ -633,8 +633,11 @@ type LoadBalancer struct {
 	// How many targets of a target group must be healthy before it fails open, as ELB's
 	// unhealthy_state_routing.minimum_healthy_targets.count. Default 1.
 	MinimumHealthyTargetsCount int32 `protobuf:"varint,12,opt,name=minimum_healthy_targets_count,json=minimumHealthyTargetsCount,proto3" json:"minimum_healthy_targets_count,omitempty"`
-	unknownFields              protoimpl.UnknownFields
-	sizeCache                  protoimpl.SizeCache
+	// How long a lifecycle stage that moves traffic waits, after the load balancer has the new weights, until every request follows
+	// them. 0 to 1 h; default 0, which the proxy needs. ECS waits 10 minutes with a Network Load Balancer.
+	SettleDelay   *durationpb.Duration `protobuf:"bytes,13,opt,name=settle_delay,json=settleDelay,proto3" json:"settle_delay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LoadBalancer) Reset() {
@@ -749,6 +752,13 @@ func (x *LoadBalancer) GetMinimumHealthyTargetsCount() int32 {
 		return x.MinimumHealthyTargetsCount
 	}
 	return 0
+}
+
+func (x *LoadBalancer) GetSettleDelay() *durationpb.Duration {
+	if x != nil {
+		return x.SettleDelay
+	}
+	return nil
 }
 
 // TaskSet is the tasks of one service revision.
@@ -1099,7 +1109,7 @@ const file_slipway_orchestrator_v1_service_proto_rawDesc = "" +
 	"\x0eMODE_SUPERSEDE\x10\x02\x12\x0e\n" +
 	"\n" +
 	"MODE_QUEUE\x10\x03\x12\x11\n" +
-	"\rMODE_COALESCE\x10\x04\"\xec\a\n" +
+	"\rMODE_COALESCE\x10\x04\"\xaa\b\n" +
 	"\fLoadBalancer\x12*\n" +
 	"\ftarget_group\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\vtargetGroup\x124\n" +
 	"\x16alternate_target_group\x18\x02 \x01(\tR\x14alternateTargetGroup\x12%\n" +
@@ -1115,7 +1125,8 @@ const file_slipway_orchestrator_v1_service_proto_rawDesc = "" +
 	" \x01(\v2\x19.google.protobuf.DurationR\tslowStart\x12 \n" +
 	"\tfail_open\x18\v \x01(\bH\x00R\bfailOpen\x88\x01\x01\x12M\n" +
 	"\x1dminimum_healthy_targets_count\x18\f \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x1aminimumHealthyTargetsCount\"k\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x1aminimumHealthyTargetsCount\x12<\n" +
+	"\fsettle_delay\x18\r \x01(\v2\x19.google.protobuf.DurationR\vsettleDelay\"k\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ALGORITHM_ROUND_ROBIN\x10\x01\x12(\n" +
@@ -1221,15 +1232,16 @@ var file_slipway_orchestrator_v1_service_proto_depIdxs = []int32{
 	3,  // 11: slipway.orchestrator.v1.LoadBalancer.protocol_version:type_name -> slipway.orchestrator.v1.LoadBalancer.ProtocolVersion
 	12, // 12: slipway.orchestrator.v1.LoadBalancer.deregistration_delay:type_name -> google.protobuf.Duration
 	12, // 13: slipway.orchestrator.v1.LoadBalancer.slow_start:type_name -> google.protobuf.Duration
-	13, // 14: slipway.orchestrator.v1.ServiceRevision.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 15: slipway.orchestrator.v1.Condition.type:type_name -> slipway.orchestrator.v1.Condition.Type
-	13, // 16: slipway.orchestrator.v1.Condition.since_time:type_name -> google.protobuf.Timestamp
-	13, // 17: slipway.orchestrator.v1.Condition.until_time:type_name -> google.protobuf.Timestamp
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	12, // 14: slipway.orchestrator.v1.LoadBalancer.settle_delay:type_name -> google.protobuf.Duration
+	13, // 15: slipway.orchestrator.v1.ServiceRevision.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 16: slipway.orchestrator.v1.Condition.type:type_name -> slipway.orchestrator.v1.Condition.Type
+	13, // 17: slipway.orchestrator.v1.Condition.since_time:type_name -> google.protobuf.Timestamp
+	13, // 18: slipway.orchestrator.v1.Condition.until_time:type_name -> google.protobuf.Timestamp
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_slipway_orchestrator_v1_service_proto_init() }
