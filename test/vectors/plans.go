@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 	"github.com/slipway-deploy/slipway/platform/problem"
@@ -78,7 +82,7 @@ type codeDeployTimelineRow struct {
 
 // codeDeployTimeline looks at the moments at which the new revision's weight changes, from the first shift on.
 func codeDeployTimeline(ctx context.Context, p *api, r codeDeployTimelineRow) error {
-	got, err := p.plan(ctx, 1, &configuration{DeploymentConfigName: r.Config})
+	got, err := p.plan(ctx, 1, codeDeployConfig(r.Config))
 	if err != nil {
 		return err
 	}
@@ -99,6 +103,28 @@ func codeDeployTimeline(ctx context.Context, p *api, r codeDeployTimelineRow) er
 		return fmt.Errorf("minutes and percent: got %v, want %v", timeline, r.MinutesGreen)
 	}
 	return nil
+}
+
+var custom = regexp.MustCompile(`^TimeBased(Canary|Linear) ([0-9.]+)%/([0-9]+)min`)
+
+// codeDeployConfig is the configuration of that name, or the custom one that the text describes: "TimeBasedLinear 30%/2min".
+func codeDeployConfig(name string) *configuration {
+	parts := custom.FindStringSubmatch(name)
+	if parts == nil {
+		return &configuration{DeploymentConfigName: name}
+	}
+	percent, _ := strconv.ParseFloat(parts[2], 64)
+	minutes, _ := strconv.Atoi(parts[3])
+	interval := durationpb.New(time.Duration(minutes) * time.Minute)
+	if parts[1] == "Linear" {
+		c := linear(percent)
+		c.LinearConfiguration.StepBakeTime = interval
+		return c
+	}
+	return &configuration{
+		Strategy:            orchestratorpb.DeploymentConfiguration_STRATEGY_CANARY,
+		CanaryConfiguration: &orchestratorpb.CanaryConfiguration{CanaryPercent: &percent, CanaryBakeTime: interval},
+	}
 }
 
 type linearWeightsRow struct {

@@ -27,6 +27,8 @@ func TestRowsAreChecked(t *testing.T) {
 		`{"kind":"early_success","desired":3,"healthyPercent":50,"required":2}`,
 		`{"kind":"early_success","desired":3,"healthyPercent":50,"required":1}`,
 		`{"kind":"codedeploy_timeline","config":"CodeDeployDefault.ECSCanary10Percent15Minutes","minutes_green":[[0,10],[15,100]]}`,
+		`{"kind":"codedeploy_timeline","config":"TimeBasedCanary 0.5%/7min","minutes_green":[[0,0.5],[5,100]]}`,
+		`{"kind":"codedeploy_timeline","config":"TimeBasedLinear 30%/2min","minutes_green":[[0,30],[2,60],[4,90],[6,100]]}`,
 		`{"kind":"codedeploy_timeline","config":"CodeDeployDefault.ECSAllAtOnce","minutes_green":[[0,10],[5,100]]}`,
 		`{"kind":"native_linear_weights","stepPercent":30.0,"weights":[30.0,60.0,90.0,100.0],"step_bakes":3}`,
 		`{"kind":"native_linear_weights","stepPercent":30.0,"weights":[30.0,60.0,90.0,100.0],"step_bakes":4}`,
@@ -48,7 +50,7 @@ func TestRowsAreChecked(t *testing.T) {
 	if err != nil || code != exitDiffers {
 		t.Fatalf("exit code %d, %v\n%s", code, err, out.String())
 	}
-	if last := strings.TrimSpace(out.String()); !strings.HasSuffix(last, "11 passed, 11 failed") {
+	if last := strings.TrimSpace(out.String()); !strings.HasSuffix(last, "12 passed, 12 failed") {
 		t.Errorf("%s", last)
 	}
 	for i, r := range rows {
