@@ -24,7 +24,8 @@ const (
 	reportUnhealthy = healthcheckpb.SetCustomHealthRequest_STATUS_UNHEALTHY
 )
 
-var custom = &healthcheckpb.HealthCheck{Type: healthcheckpb.HealthCheck_TYPE_CUSTOM}
+// custom is custom health that a report changes at once.
+var custom = &healthcheckpb.HealthCheck{Type: healthcheckpb.HealthCheck_TYPE_CUSTOM, CustomHealthDelay: durationpb.New(0)}
 
 func TestATargetGoesFromInitialToHealthyToUnhealthyAndBack(t *testing.T) {
 	s := startNew(t)
@@ -187,6 +188,100 @@ func TestACustomHealthIsThereAfterARestart(t *testing.T) {
 	if h.GetDescription() != "no disk" || h.GetReason() != "Target.FailedHealthChecks" || h.GetConsecutiveFailures() != 1 {
 		t.Errorf("%v", h)
 	}
+}
+
+// As in AWS Cloud Map: a report that changes the health does so later, over a restart too, unless one reverses it before.
+func TestCustomHealthChangesAfterItsDelay(t *testing.T) {
+	s := startNew(t)
+	group := func(name string, delay time.Duration) {
+		s.group(t, name, &healthcheckpb.HealthCheck{Type: healthcheckpb.HealthCheck_TYPE_CUSTOM, CustomHealthDelay: durationpb.New(delay)}, 0)
+		s.register(t, name, "", "a", "127.0.0.1:1")
+		s.report(t, name, "a", reportHealthy, "first")
+		s.wantState(t, name, "a", healthy)
+	}
+	group("soon", 300*time.Millisecond)
+	began := time.Now()
+	s.report(t, "soon", "a", reportUnhealthy, "down")
+	if h := s.wantState(t, "soon", "a", healthy); h.GetReportedState() != unhealthy || h.GetReportedStateTime().AsTime().Before(began) {
+		t.Errorf("%v", h)
+	}
+	s.await(t, "soon", "a", func(h *healthcheckpb.TargetHealth) bool { return h.GetState() == unhealthy })
+	if took := time.Since(began); took < 300*time.Millisecond || took > 10*time.Second {
+		t.Errorf("changed after %s", took)
+	}
+	if h := s.wantState(t, "soon", "a", unhealthy); h.GetDescription() != "down" || h.GetReportedStateTime() != nil {
+		t.Errorf("%v", h)
+	}
+
+	group("late", 5*time.Minute)
+	s.report(t, "late", "a", reportUnhealthy, "down")
+	s = s.restart(t)
+	if h := s.wantState(t, "late", "a", healthy); h.GetReportedState() != unhealthy {
+		t.Errorf("after a restart: %v", h)
+	}
+	s.report(t, "late", "a", reportHealthy, "up")
+	if h := s.wantState(t, "late", "a", healthy); h.GetReportedStateTime() != nil || h.GetDescription() != "up" {
+		t.Errorf("reversed: %v", h)
+	}
+	s.report(t, "late", "a", reportUnhealthy, "down")
+	s.stop()
+	s.exec(t, `UPDATE healthcheck.targets SET flip_time = now() WHERE target_group = 'late'`) // it was due while the service was down
+	s = start(t, s.url)
+	s.await(t, "late", "a", func(h *healthcheckpb.TargetHealth) bool { return h.GetState() == unhealthy })
+}
+
+func TestCustomHealthDelayIsOfCustomHealthAlone(t *testing.T) {
+	s := startNew(t)
+	s.group(t, "default", &healthcheckpb.HealthCheck{Type: healthcheckpb.HealthCheck_TYPE_CUSTOM}, 0)
+	got, err := s.GetTargetGroup(t.Context(), &healthcheckpb.GetTargetGroupRequest{Name: "default"})
+	if delay := got.GetTargetGroup().GetHealthCheck().GetCustomHealthDelay().AsDuration(); err != nil || delay != 30*time.Second {
+		t.Errorf("default %s, %v", delay, err)
+	}
+	for kind, delay := range map[healthcheckpb.HealthCheck_Type]time.Duration{
+		healthcheckpb.HealthCheck_TYPE_HTTP: time.Second, healthcheckpb.HealthCheck_TYPE_CONTAINER: time.Second,
+		healthcheckpb.HealthCheck_TYPE_CUSTOM: 301 * time.Second,
+	} {
+		_, err := s.CreateTargetGroup(t.Context(), &healthcheckpb.CreateTargetGroupRequest{TargetGroup: &healthcheckpb.TargetGroup{
+			Name: "x", HealthCheck: &healthcheckpb.HealthCheck{Type: kind, CustomHealthDelay: durationpb.New(delay)},
+		}})
+		if v := wantInvalid(t, err); len(v) != 1 || v[0].Field != "target_group.health_check.custom_health_delay" {
+			t.Errorf("%s: %v", kind, v)
+		}
+	}
+}
+
+// The filters of AWS Cloud Map's DiscoverInstances.
+func TestTargetsAreFilteredByHealth(t *testing.T) {
+	s := startNew(t)
+	s.group(t, "jobs", custom, 0)
+	s.register(t, "jobs", "", "a", "127.0.0.1:1", "b", "127.0.0.1:2", "c", "127.0.0.1:3")
+	s.report(t, "jobs", "b", reportUnhealthy, "")
+	want := func(wanted map[healthcheckpb.HealthStatusFilter]string) {
+		t.Helper()
+		for filter, ids := range wanted {
+			resp, err := s.DescribeTargetHealth(t.Context(), &healthcheckpb.DescribeTargetHealthRequest{TargetGroup: "jobs", HealthStatus: filter})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, h := range resp.GetTargets() {
+				got += h.GetTarget().GetId()
+			}
+			if got != ids {
+				t.Errorf("%s: %q, want %q", filter, got, ids)
+			}
+		}
+	}
+	const (
+		all          = healthcheckpb.HealthStatusFilter_HEALTH_STATUS_FILTER_ALL
+		up           = healthcheckpb.HealthStatusFilter_HEALTH_STATUS_FILTER_HEALTHY
+		down         = healthcheckpb.HealthStatusFilter_HEALTH_STATUS_FILTER_UNHEALTHY
+		upOrElseAll  = healthcheckpb.HealthStatusFilter_HEALTH_STATUS_FILTER_HEALTHY_OR_ELSE_ALL
+		notSpecified = healthcheckpb.HealthStatusFilter_HEALTH_STATUS_FILTER_UNSPECIFIED
+	)
+	want(map[healthcheckpb.HealthStatusFilter]string{notSpecified: "abc", all: "abc", up: "", down: "b", upOrElseAll: "abc"})
+	s.report(t, "jobs", "c", reportHealthy, "")
+	want(map[healthcheckpb.HealthStatusFilter]string{all: "abc", up: "c", down: "b", upOrElseAll: "c"})
 }
 
 func TestADeregisteredTargetDrainsForTheDelay(t *testing.T) {

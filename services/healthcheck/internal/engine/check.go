@@ -7,17 +7,20 @@ import (
 	"github.com/slipway-deploy/slipway/services/healthcheck/internal/verdict"
 )
 
-// plan puts a target on the wheel for what comes next: its next check at the given time, or the end of its draining. A target
-// that is due or being checked is planned when that has ended.
+// plan puts a target on the wheel for what comes next: its next check at the given time, a reported health that comes into force,
+// or the end of its draining. A target that is due or being checked is planned when that has ended.
 func (e *Engine) plan(p *probed, at time.Time) {
 	switch {
 	case p.gone || p.busy:
 		return
 	case p.target.Health.State == verdict.Draining:
 		at = p.target.DrainEnd
-	case !e.groups[p.target.Group].Probed():
+	case e.groups[p.target.Group].Probed():
+	case p.target.Health.Flip.Time.IsZero():
 		e.wheel.remove(p)
 		return
+	default:
+		at = p.target.Health.Flip.Time
 	}
 	p.due = at
 	e.wheel.add(p, time.Until(at))
@@ -75,6 +78,9 @@ func (e *Engine) check(ctx context.Context, p *probed) {
 		e.expired = true
 		e.flushSoon()
 	case !wanted || p.target.Health.State == verdict.Draining || check != e.groups[target.Group]:
+		if h := verdict.Flipped(p.target.Health, at); h != p.target.Health {
+			e.set(p, h, unsaved)
+		}
 		e.plan(p, at) // what was asked for has changed meanwhile
 	default:
 		if !result.Inconclusive {

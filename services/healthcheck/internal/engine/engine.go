@@ -47,6 +47,8 @@ type Engine struct {
 	commit chan struct{} // holds one token: who has it may change the database
 	stale  bool          // memory may lack what the database has; who has the token may touch it
 
+	waiting waiting // changes
+
 	mu      sync.Mutex
 	groups  map[string]verdict.Check
 	targets map[Key]*probed
@@ -146,7 +148,7 @@ func (e *Engine) Reported(group, id string, healthy bool, description string) (s
 		return store.Target{}, false
 	}
 	target := p.target
-	target.Health = verdict.Reported(target.Health, healthy, description, now())
+	target.Health = verdict.Reported(target.Health, healthy, description, e.groups[group].CustomHealthDelay, now())
 	return target, true
 }
 

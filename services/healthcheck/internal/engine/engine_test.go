@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/slipway-deploy/slipway/migrations/healthcheck"
 	"github.com/slipway-deploy/slipway/platform/postgres"
 	"github.com/slipway-deploy/slipway/platform/postgres/postgrestest"
+	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/healthcheck/internal/store"
 	"github.com/slipway-deploy/slipway/services/healthcheck/internal/verdict"
 )
@@ -64,7 +66,7 @@ func (b *bundle) register(t *testing.T, targets ...store.Target) {
 	for i := range targets {
 		targets[i].Health = verdict.Registered(now())
 	}
-	err := b.Commit(t.Context(), func(tx pgx.Tx) (func(), error) {
+	err := b.Commit(t.Context(), func(ctx context.Context, tx pgx.Tx) (func(), error) {
 		for _, target := range targets {
 			if _, err := b.store.TargetsRegister(t.Context(), tx, target.Group, target.Service, []store.Target{target}, now()); err != nil {
 				return nil, err
@@ -208,7 +210,7 @@ func TestARowTheDatabaseRefusesStopsNoOther(t *testing.T) {
 		if i%40 == 0 {
 			description = "a\x00b"
 		}
-		b.set(b.targets[Key{"jobs", target.ID}], verdict.Reported(target.Health, true, description, now()), unsaved)
+		b.set(b.targets[Key{"jobs", target.ID}], verdict.Reported(target.Health, true, description, 0, now()), unsaved)
 	}
 	b.mu.Unlock()
 	eventually(t, "97 targets to be saved as healthy", func() bool {
@@ -229,7 +231,7 @@ func TestStopSavesEverything(t *testing.T) {
 	for i := range targets {
 		targets[i] = store.Target{Group: "jobs", ID: fmt.Sprint(i), Address: "127.0.0.1:1", Health: verdict.Registered(now())}
 	}
-	err := b.Commit(t.Context(), func(tx pgx.Tx) (func(), error) {
+	err := b.Commit(t.Context(), func(ctx context.Context, tx pgx.Tx) (func(), error) {
 		_, err := b.store.TargetsRegister(t.Context(), tx, "jobs", "", targets, now())
 		return func() { b.Register(targets) }, err
 	})
@@ -241,7 +243,7 @@ func TestStopSavesEverything(t *testing.T) {
 	}
 	b.mu.Lock()
 	for _, p := range b.targets {
-		b.set(p, verdict.Reported(p.target.Health, false, "down", now()), unsaved)
+		b.set(p, verdict.Reported(p.target.Health, false, "down", 0, now()), unsaved)
 	}
 	b.mu.Unlock()
 	stopped := make(chan struct{})
@@ -264,7 +266,7 @@ func TestMemoryFollowsTheDatabaseInTheOrderOfCommits(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() {
-		first <- b.Commit(t.Context(), func(tx pgx.Tx) (func(), error) {
+		first <- b.Commit(t.Context(), func(ctx context.Context, tx pgx.Tx) (func(), error) {
 			_, err := b.store.TargetsRegister(t.Context(), tx, "jobs", "", []store.Target{target}, now())
 			return func() {
 				close(entered)
@@ -276,7 +278,7 @@ func TestMemoryFollowsTheDatabaseInTheOrderOfCommits(t *testing.T) {
 	<-entered
 	began := make(chan struct{}, 1)
 	go func() {
-		second <- b.Commit(t.Context(), func(tx pgx.Tx) (func(), error) {
+		second <- b.Commit(t.Context(), func(ctx context.Context, tx pgx.Tx) (func(), error) {
 			began <- struct{}{}
 			ids, err := b.store.TargetsRemove(t.Context(), tx, "jobs", "", []string{"a"})
 			return func() { b.Remove("jobs", ids) }, err
@@ -345,4 +347,63 @@ func TestCheckingGoesOnWithoutTheDatabaseAndSavesAreMadeUpFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the state in the store", func() bool { return b.inStore(t)[Key{"web", "a"}].Health.State == verdict.Healthy })
+}
+
+// Changes that wait for another are made in one transaction. One that fails, or that nobody waits for any more, stops no other.
+func TestChangesThatWaitAreMadeTogether(t *testing.T) {
+	b := setup(t, 0, map[string]verdict.Check{"jobs": check(verdict.Check{Type: verdict.Custom})})
+	if err := b.lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const count, fails, leaves = 10, 3, 5
+	transactions, ended := make([]int64, count), make([]chan error, count)
+	leaving, leave := context.WithCancel(t.Context())
+	for i := range count {
+		ended[i] = make(chan error, 1)
+		ctx := t.Context()
+		if i == leaves {
+			ctx = leaving
+		}
+		target := store.Target{Group: "jobs", ID: fmt.Sprint(i), Address: "127.0.0.1:1", Health: verdict.Registered(now())}
+		go func() {
+			ended[i] <- b.Commit(ctx, func(ctx context.Context, tx pgx.Tx) (func(), error) {
+				if err := tx.QueryRow(ctx, `SELECT txid_current()`).Scan(&transactions[i]); err != nil {
+					return nil, err
+				}
+				if _, err := b.store.TargetsRegister(ctx, tx, "jobs", "", []store.Target{target}, now()); err != nil {
+					return nil, err
+				}
+				if i == fails {
+					_, err := tx.Exec(ctx, `SELECT 1 / 0`)
+					return nil, err
+				}
+				return func() { b.Register([]store.Target{target}) }, nil
+			})
+		}()
+	}
+	eventually(t, "all wait", func() bool {
+		b.waiting.mu.Lock()
+		defer b.waiting.mu.Unlock()
+		return len(b.waiting.list) == count
+	})
+	leave()
+	if err := <-ended[leaves]; !errors.Is(err, problem.Canceled) {
+		t.Errorf("who left was told %v", err)
+	}
+	b.unlock()
+	for i := range count {
+		if i == leaves {
+			continue
+		}
+		if err := <-ended[i]; (err != nil) != (i == fails) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	slices.Sort(transactions)
+	if distinct := slices.Compact(transactions); len(distinct) != 2 || distinct[0] != 0 {
+		t.Errorf("made in the transactions %v, want one, and none for who left", distinct)
+	}
+	if memory, stored := len(b.Targets("jobs")), len(b.inStore(t)); memory != count-2 || stored != count-2 {
+		t.Errorf("%d targets in memory and %d in the store, want %d", memory, stored, count-2)
+	}
 }

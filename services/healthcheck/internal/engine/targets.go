@@ -118,6 +118,7 @@ func (e *Engine) SetHealth(t store.Target) {
 	defer e.mu.Unlock()
 	if p := e.targets[Key{t.Group, t.ID}]; p != nil {
 		e.set(p, t.Health, saved)
+		e.plan(p, p.due)
 	}
 }
 

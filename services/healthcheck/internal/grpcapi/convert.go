@@ -36,15 +36,25 @@ func checkOf(pb *healthcheckpb.HealthCheck) verdict.Check {
 	if pb.GetType() != healthcheckpb.HealthCheck_TYPE_UNSPECIFIED {
 		c.Type = verdict.Type(strings.TrimPrefix(pb.GetType().String(), "TYPE_"))
 	}
+	switch {
+	case pb.GetCustomHealthDelay() != nil:
+		c.CustomHealthDelay = pb.GetCustomHealthDelay().AsDuration()
+	case c.Type == verdict.Custom:
+		c.CustomHealthDelay = verdict.DefaultCustomHealthDelay
+	}
 	return c.WithDefaults()
 }
 
 func checkPB(c verdict.Check) *healthcheckpb.HealthCheck {
-	return &healthcheckpb.HealthCheck{
+	pb := &healthcheckpb.HealthCheck{
 		Type: typePB(c.Type), Path: c.Path, Port: int32(c.Port),
 		Interval: durationpb.New(c.Interval), Timeout: durationpb.New(c.Timeout), HealthyThreshold: int32(c.HealthyThreshold),
 		UnhealthyThreshold: int32(c.UnhealthyThreshold), Matcher: c.Matcher, KeepAlive: c.KeepAlive,
 	}
+	if c.Type == verdict.Custom {
+		pb.CustomHealthDelay = durationpb.New(c.CustomHealthDelay)
+	}
+	return pb
 }
 
 func typePB(t verdict.Type) healthcheckpb.HealthCheck_Type {
@@ -61,6 +71,12 @@ func (s *Server) healthPB(t store.Target) *healthcheckpb.TargetHealth {
 	}
 	if !t.Health.CheckTime.IsZero() {
 		pb.CheckTime = timestamppb.New(t.Health.CheckTime)
+	}
+	if flip := t.Health.Flip; !flip.Time.IsZero() {
+		pb.ReportedState, pb.ReportedStateTime = healthcheckpb.TargetHealth_STATE_UNHEALTHY, timestamppb.New(flip.Time)
+		if flip.Healthy {
+			pb.ReportedState = healthcheckpb.TargetHealth_STATE_HEALTHY
+		}
 	}
 	return pb
 }

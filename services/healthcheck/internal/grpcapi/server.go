@@ -45,11 +45,13 @@ func Checks(ctx context.Context, st *store.Store) (map[string]verdict.Check, err
 }
 
 // commit runs f once for a request id, in a transaction, and then its effect on the engine. A stored answer has no effect.
-func commit[T proto.Message](ctx context.Context, s *Server, method, requestID string, req proto.Message, f func(pgx.Tx) (T, func(), error)) (T, error) {
+func commit[T proto.Message](
+	ctx context.Context, s *Server, method, requestID string, req proto.Message, f func(context.Context, pgx.Tx) (T, func(), error),
+) (T, error) {
 	var none, resp T
-	err := s.Engine.Commit(ctx, func(tx pgx.Tx) (effect func(), err error) {
+	err := s.Engine.Commit(ctx, func(ctx context.Context, tx pgx.Tx) (effect func(), err error) {
 		resp, err = once.Do(ctx, tx, method, requestID, req, func() (answer T, err error) {
-			answer, effect, err = f(tx)
+			answer, effect, err = f(ctx, tx)
 			return answer, err
 		})
 		return effect, err
@@ -70,7 +72,7 @@ func (s *Server) CreateTargetGroup(ctx context.Context, req *healthcheckpb.Creat
 	if err != nil {
 		return nil, err
 	}
-	create := func(tx pgx.Tx) (*healthcheckpb.CreateTargetGroupResponse, func(), error) {
+	create := func(ctx context.Context, tx pgx.Tx) (*healthcheckpb.CreateTargetGroupResponse, func(), error) {
 		row := store.Group{Name: group.GetName(), Definition: body, CreateTime: s.Now().UTC()}
 		created, err := s.Store.GroupInsert(ctx, tx, row)
 		if err != nil {
@@ -100,7 +102,7 @@ func (s *Server) ModifyTargetGroup(ctx context.Context, req *healthcheckpb.Modif
 	if err != nil {
 		return nil, err
 	}
-	modify := func(tx pgx.Tx) (*healthcheckpb.ModifyTargetGroupResponse, func(), error) {
+	modify := func(ctx context.Context, tx pgx.Tx) (*healthcheckpb.ModifyTargetGroupResponse, func(), error) {
 		row, err := s.Store.GroupLock(ctx, tx, group.GetName())
 		if err != nil {
 			return nil, nil, err
@@ -167,7 +169,7 @@ func (s *Server) ListTargetGroups(ctx context.Context, req *healthcheckpb.ListTa
 
 // DeleteTargetGroup deletes a target group without targets.
 func (s *Server) DeleteTargetGroup(ctx context.Context, req *healthcheckpb.DeleteTargetGroupRequest) (*healthcheckpb.DeleteTargetGroupResponse, error) {
-	remove := func(tx pgx.Tx) (*healthcheckpb.DeleteTargetGroupResponse, func(), error) {
+	remove := func(ctx context.Context, tx pgx.Tx) (*healthcheckpb.DeleteTargetGroupResponse, func(), error) {
 		if _, err := s.Store.GroupLock(ctx, tx, req.GetName()); err != nil {
 			return nil, nil, err
 		}

@@ -20,7 +20,7 @@ func (s *Server) RegisterTargets(ctx context.Context, req *healthcheckpb.Registe
 	if err != nil {
 		return nil, err
 	}
-	register := func(tx pgx.Tx) (*healthcheckpb.RegisterTargetsResponse, func(), error) {
+	register := func(ctx context.Context, tx pgx.Tx) (*healthcheckpb.RegisterTargetsResponse, func(), error) {
 		if _, err := s.enter(ctx, tx, req.GetTargetGroup(), req.GetService(), req.GetGeneration()); err != nil {
 			return nil, nil, err
 		}
@@ -68,7 +68,7 @@ func (s *Server) enter(ctx context.Context, tx pgx.Tx, group, service string, ge
 
 // DeregisterTargets ends the checks of a service's targets: at once, or they drain for the group's deregistration delay first.
 func (s *Server) DeregisterTargets(ctx context.Context, req *healthcheckpb.DeregisterTargetsRequest) (*healthcheckpb.DeregisterTargetsResponse, error) {
-	deregister := func(tx pgx.Tx) (*healthcheckpb.DeregisterTargetsResponse, func(), error) {
+	deregister := func(ctx context.Context, tx pgx.Tx) (*healthcheckpb.DeregisterTargetsResponse, func(), error) {
 		group, err := s.enter(ctx, tx, req.GetTargetGroup(), req.GetService(), req.GetGeneration())
 		if err != nil {
 			return nil, nil, err
@@ -115,13 +115,38 @@ func (s *Server) DescribeTargetHealth(
 			})
 		}
 	}
+	resp.Targets = filtered(resp.GetTargets(), req.GetHealthStatus())
 	sortByID(resp.GetTargets())
 	return resp, nil
 }
 
+// filtered is the targets that the filter selects.
+func filtered(list []*healthcheckpb.TargetHealth, f healthcheckpb.HealthStatusFilter) []*healthcheckpb.TargetHealth {
+	in := func(state healthcheckpb.TargetHealth_State) (found []*healthcheckpb.TargetHealth) {
+		for _, t := range list {
+			if t.GetState() == state {
+				found = append(found, t)
+			}
+		}
+		return found
+	}
+	switch f {
+	case healthcheckpb.HealthStatusFilter_HEALTH_STATUS_FILTER_HEALTHY:
+		return in(healthcheckpb.TargetHealth_STATE_HEALTHY)
+	case healthcheckpb.HealthStatusFilter_HEALTH_STATUS_FILTER_UNHEALTHY:
+		return in(healthcheckpb.TargetHealth_STATE_UNHEALTHY)
+	case healthcheckpb.HealthStatusFilter_HEALTH_STATUS_FILTER_HEALTHY_OR_ELSE_ALL:
+		if healthy := in(healthcheckpb.TargetHealth_STATE_HEALTHY); len(healthy) > 0 {
+			return healthy
+		}
+	case healthcheckpb.HealthStatusFilter_HEALTH_STATUS_FILTER_UNSPECIFIED, healthcheckpb.HealthStatusFilter_HEALTH_STATUS_FILTER_ALL:
+	}
+	return list
+}
+
 // SetCustomHealth takes a report of a target's health. It is saved before the answer.
 func (s *Server) SetCustomHealth(ctx context.Context, req *healthcheckpb.SetCustomHealthRequest) (*healthcheckpb.SetCustomHealthResponse, error) {
-	report := func(tx pgx.Tx) (*healthcheckpb.SetCustomHealthResponse, func(), error) {
+	report := func(ctx context.Context, tx pgx.Tx) (*healthcheckpb.SetCustomHealthResponse, func(), error) {
 		group, err := s.enter(ctx, tx, req.GetTargetGroup(), req.GetService(), req.GetGeneration())
 		if err != nil {
 			return nil, nil, err

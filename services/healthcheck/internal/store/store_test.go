@@ -109,7 +109,7 @@ func TestHealthIsSavedOnlyForTheSameAddressAndServiceAndNotWhileDraining(t *test
 	var late []Target
 	for _, id := range []string{"address", "service", "drain", "gone", "same"} {
 		saved := target(id, "s")
-		saved.Health = verdict.Reported(saved.Health, true, "", now)
+		saved.Health = verdict.Reported(saved.Health, true, "", 0, now)
 		switch id {
 		case "address":
 			saved.Address = "127.0.0.1:99"

@@ -17,12 +17,14 @@ import (
 const ownerSQL = `SELECT id, service FROM targets WHERE target_group = $1 AND id = ANY ($2) AND service <> $3 ORDER BY id LIMIT 1`
 
 const registerSQL = `
-INSERT INTO targets AS t (target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time)
+INSERT INTO targets AS t (target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time,
+  flip_healthy, flip_description, flip_time)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-  $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
+  $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[], $12::bool[], $13::text[], $14::timestamptz[])
 ON CONFLICT (target_group, id) DO UPDATE SET address = excluded.address, state = excluded.state, reason = excluded.reason,
   description = excluded.description, successes = excluded.successes, failures = excluded.failures, state_time = excluded.state_time,
-  check_time = excluded.check_time, drain_end = NULL
+  check_time = excluded.check_time, drain_end = NULL, flip_healthy = excluded.flip_healthy,
+  flip_description = excluded.flip_description, flip_time = excluded.flip_time
 WHERE t.address <> excluded.address OR t.state = 'DRAINING'
 RETURNING id`
 
@@ -58,10 +60,12 @@ func ownerName(service string) string {
 
 const healthSQL = `
 UPDATE targets t SET state = n.state, reason = n.reason, description = n.description, successes = n.successes, failures = n.failures,
-  state_time = n.state_time, check_time = n.check_time
+  state_time = n.state_time, check_time = n.check_time, flip_healthy = n.flip_healthy, flip_description = n.flip_description,
+  flip_time = n.flip_time
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-  $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
-  AS n (target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time)
+  $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[], $12::bool[], $13::text[], $14::timestamptz[])
+  AS n (target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time,
+    flip_healthy, flip_description, flip_time)
 WHERE t.target_group = n.target_group AND t.id = n.id AND t.address = n.address AND t.service = n.service AND t.state <> 'DRAINING'`
 
 // HealthUpdate saves the health of many targets at once. Targets that are gone, drain, or have another address or service are
@@ -93,6 +97,7 @@ func columns(targets []Target) []any {
 	states, reasons, descriptions := make([]string, n), make([]string, n), make([]string, n)
 	successes, failures := make([]int32, n), make([]int32, n)
 	stateTimes, checkTimes := make([]time.Time, n), make([]*time.Time, n)
+	flipHealthy, flipDescriptions, flipTimes := make([]bool, n), make([]string, n), make([]*time.Time, n)
 	for i, t := range targets {
 		groups[i], ids[i], addresses[i], services[i] = t.Group, t.ID, t.Address, t.Service
 		states[i], reasons[i], descriptions[i] = string(t.Health.State), t.Health.Reason, t.Health.Description
@@ -101,13 +106,20 @@ func columns(targets []Target) []any {
 		if !t.Health.CheckTime.IsZero() {
 			checkTimes[i] = &t.Health.CheckTime
 		}
+		flipHealthy[i], flipDescriptions[i] = t.Health.Flip.Healthy, t.Health.Flip.Description
+		if !t.Health.Flip.Time.IsZero() {
+			flipTimes[i] = &t.Health.Flip.Time
+		}
 	}
-	return []any{groups, ids, addresses, services, states, reasons, descriptions, successes, failures, stateTimes, checkTimes}
+	return []any{
+		groups, ids, addresses, services, states, reasons, descriptions, successes, failures, stateTimes, checkTimes,
+		flipHealthy, flipDescriptions, flipTimes,
+	}
 }
 
 const (
 	drainSQL = `
-UPDATE targets SET state = $4, reason = $5, description = $6, state_time = $7, drain_end = $8
+UPDATE targets SET state = $4, reason = $5, description = $6, state_time = $7, drain_end = $8, flip_time = NULL
 WHERE target_group = $1 AND service = $2 AND id = ANY ($3) AND state <> 'DRAINING' RETURNING id`
 	removeSQL = `DELETE FROM targets WHERE target_group = $1 AND service = $2 AND id = ANY ($3) RETURNING id`
 )
@@ -152,7 +164,8 @@ func expire(ctx context.Context, on executor, now time.Time) error {
 }
 
 const allSQL = `
-SELECT target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time, drain_end FROM targets`
+SELECT target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time, drain_end,
+  flip_healthy, flip_description, flip_time FROM targets`
 
 // TargetsAll returns every target.
 func (s *Store) TargetsAll(ctx context.Context) ([]Target, error) {
@@ -162,14 +175,18 @@ func (s *Store) TargetsAll(ctx context.Context) ([]Target, error) {
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Target, error) {
 		var t Target
-		var check, drain *time.Time
+		var check, drain, flip *time.Time
 		h := &t.Health
-		err := row.Scan(&t.Group, &t.ID, &t.Address, &t.Service, &h.State, &h.Reason, &h.Description, &h.Successes, &h.Failures, &h.StateTime, &check, &drain)
+		err := row.Scan(&t.Group, &t.ID, &t.Address, &t.Service, &h.State, &h.Reason, &h.Description, &h.Successes, &h.Failures, &h.StateTime, &check, &drain,
+			&h.Flip.Healthy, &h.Flip.Description, &flip)
 		if check != nil {
 			h.CheckTime = *check
 		}
 		if drain != nil {
 			t.DrainEnd = *drain
+		}
+		if flip != nil {
+			h.Flip.Time = *flip
 		}
 		return t, err
 	})

@@ -33,6 +33,7 @@ type Check struct {
 	UnhealthyThreshold int
 	Matcher            string
 	KeepAlive          bool
+	CustomHealthDelay  time.Duration // of CUSTOM: from a report that changes the health to the change
 }
 
 // Defaults of ELBv2's CreateTargetGroup.
@@ -42,6 +43,9 @@ const (
 	defaultHealthy   = 5
 	defaultUnhealthy = 2
 )
+
+// DefaultCustomHealthDelay is about what AWS Cloud Map waits.
+const DefaultCustomHealthDelay = 30 * time.Second
 
 // WithDefaults fills in what is not set.
 func (c Check) WithDefaults() Check {
@@ -106,6 +110,12 @@ func (c Check) Validate() []Violation {
 	}
 	if c.UnhealthyThreshold < 2 || c.UnhealthyThreshold > 10 {
 		add("unhealthy_threshold", "must be 2 to 10")
+	}
+	if c.CustomHealthDelay != 0 && c.Type != Custom {
+		add("custom_health_delay", "goes with the type CUSTOM alone")
+	}
+	if c.CustomHealthDelay < 0 || c.CustomHealthDelay > 300*time.Second {
+		add("custom_health_delay", "must be 0 to 300 s")
 	}
 	if c.Path != "" && c.Path[0] != '/' {
 		add("path", "must begin with /")

@@ -42,6 +42,14 @@ type Health struct {
 	Failures    int // in a row
 	StateTime   time.Time
 	CheckTime   time.Time // zero before the first check
+	Flip        Flip
+}
+
+// Flip is a reported health that is not in force yet.
+type Flip struct {
+	Healthy     bool
+	Description string
+	Time        time.Time // when it comes into force; zero when there is none
 }
 
 // Registered is the health of a target that was registered now.
@@ -103,7 +111,7 @@ func Next(c Check, h Health, r Result, now time.Time) Health {
 }
 
 func (h Health) enter(s State, reason, description string, now time.Time) Health {
-	h.State, h.Reason, h.Description, h.StateTime = s, reason, description, now
+	h.State, h.Reason, h.Description, h.StateTime, h.Flip = s, reason, description, now, Flip{}
 	return h
 }
 
@@ -122,20 +130,3 @@ func Pause(c Check, h Health) time.Duration {
 }
 
 const initialPause = 20 * time.Millisecond
-
-// Reported is the health of a target after a report from outside: of its containers, or custom health.
-func Reported(h Health, healthy bool, description string, now time.Time) Health {
-	h.CheckTime = now
-	switch {
-	case h.State == Draining:
-		return h
-	case healthy && h.State != Healthy:
-		h.Successes, h.Failures = 1, 0
-		return h.enter(Healthy, "", description, now)
-	case !healthy && h.State != Unhealthy:
-		h.Successes, h.Failures = 0, 1
-		return h.enter(Unhealthy, FailedHealthChecks, description, now)
-	}
-	h.Description = description
-	return h
-}

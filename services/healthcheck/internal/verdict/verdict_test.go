@@ -155,18 +155,52 @@ func TestAnInconclusiveCheckChangesNothing(t *testing.T) {
 
 func TestReports(t *testing.T) {
 	t.Parallel()
-	h := Reported(Registered(now), true, "up", now)
+	h := Reported(Registered(now), true, "up", 0, now)
 	if h.State != Healthy || h.Reason != "" || h.Successes != 1 {
 		t.Errorf("%+v", h)
 	}
 	later := now.Add(time.Minute)
-	if h = Reported(h, true, "still up", later); !h.StateTime.Equal(now) || h.Description != "still up" || !h.CheckTime.Equal(later) {
+	if h = Reported(h, true, "still up", 0, later); !h.StateTime.Equal(now) || h.Description != "still up" || !h.CheckTime.Equal(later) {
 		t.Errorf("%+v", h)
 	}
-	if h = Reported(h, false, "down", later); h.State != Unhealthy || h.Reason != FailedHealthChecks || h.Failures != 1 || !h.StateTime.Equal(later) {
+	if h = Reported(h, false, "down", 0, later); h.State != Unhealthy || h.Reason != FailedHealthChecks || h.Failures != 1 || !h.StateTime.Equal(later) {
 		t.Errorf("%+v", h)
 	}
-	if h = Reported(Deregistered(h, later), true, "up", later); h.State != Draining {
+	if h = Reported(Deregistered(h, later), true, "up", 0, later); h.State != Draining {
 		t.Errorf("%+v", h)
+	}
+}
+
+func TestAReportThatChangesTheHealthComesIntoForceLater(t *testing.T) {
+	t.Parallel()
+	const delay = 30 * time.Second
+	at := func(n int) time.Time { return now.Add(time.Duration(n) * time.Second) }
+	h := Reported(Registered(now), true, "up", delay, now)
+	if h.State != Healthy || h.Flip != (Flip{}) {
+		t.Fatalf("the first report: %+v", h)
+	}
+	down := Reported(h, false, "down", delay, at(1))
+	if down.State != Healthy || down.Flip != (Flip{Description: "down", Time: at(31)}) {
+		t.Fatalf("%+v", down)
+	}
+	again := Reported(down, false, "still down", delay, at(20))
+	if again.Flip != (Flip{Description: "still down", Time: at(31)}) {
+		t.Errorf("a second report of the same: %+v", again)
+	}
+	if back := Reported(again, true, "up again", delay, at(30)); back.State != Healthy || back.Flip != (Flip{}) || back.Description != "up again" {
+		t.Errorf("reversed: %+v", back)
+	}
+	if early := Flipped(again, at(30)); early != again {
+		t.Errorf("early: %+v", early)
+	}
+	late := Flipped(again, at(40))
+	if late.State != Unhealthy || late.Description != "still down" || late.Reason != FailedHealthChecks || late.Failures != 1 || late.Flip != (Flip{}) {
+		t.Errorf("after its time: %+v", late)
+	}
+	if after := Reported(again, true, "up", delay, at(40)); after.State != Unhealthy || after.Flip != (Flip{true, "up", at(70)}) {
+		t.Errorf("a report after the change: %+v", after)
+	}
+	if gone := Deregistered(down, at(2)); gone.Flip != (Flip{}) || Flipped(gone, at(60)).State != Draining {
+		t.Errorf("deregistered: %+v", gone)
 	}
 }

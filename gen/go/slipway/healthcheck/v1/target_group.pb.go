@@ -271,9 +271,12 @@ type HealthCheck struct {
 	// Default "200", for gRPC "0" with the health protocol and "12" with another path.
 	Matcher string `protobuf:"bytes,8,opt,name=matcher,proto3" json:"matcher,omitempty"`
 	// Use one connection for many checks. ELB opens one for each check, and so does the default.
-	KeepAlive     bool `protobuf:"varint,9,opt,name=keep_alive,json=keepAlive,proto3" json:"keep_alive,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	KeepAlive bool `protobuf:"varint,9,opt,name=keep_alive,json=keepAlive,proto3" json:"keep_alive,omitempty"`
+	// With the type CUSTOM: how long after a report that changes a target's health it changes, unless a report that reverses it comes
+	// before; 0 to 300 s. Default 30 s, as AWS Cloud Map. The first report of a target counts at once.
+	CustomHealthDelay *durationpb.Duration `protobuf:"bytes,10,opt,name=custom_health_delay,json=customHealthDelay,proto3" json:"custom_health_delay,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *HealthCheck) Reset() {
@@ -369,6 +372,13 @@ func (x *HealthCheck) GetKeepAlive() bool {
 	return false
 }
 
+func (x *HealthCheck) GetCustomHealthDelay() *durationpb.Duration {
+	if x != nil {
+		return x.CustomHealthDelay
+	}
+	return nil
+}
+
 // Target is one address that a target group checks.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -448,9 +458,13 @@ type TargetHealth struct {
 	// When the last check ended; absent before the first.
 	CheckTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
 	// Where the health comes from: the type of the target group's health check.
-	Type          HealthCheck_Type `protobuf:"varint,11,opt,name=type,proto3,enum=slipway.healthcheck.v1.HealthCheck_Type" json:"type,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Type HealthCheck_Type `protobuf:"varint,11,opt,name=type,proto3,enum=slipway.healthcheck.v1.HealthCheck_Type" json:"type,omitempty"`
+	// A reported health that is not in force yet: HEALTHY or UNHEALTHY.
+	ReportedState TargetHealth_State `protobuf:"varint,12,opt,name=reported_state,json=reportedState,proto3,enum=slipway.healthcheck.v1.TargetHealth_State" json:"reported_state,omitempty"`
+	// When it comes into force.
+	ReportedStateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=reported_state_time,json=reportedStateTime,proto3" json:"reported_state_time,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *TargetHealth) Reset() {
@@ -560,6 +574,20 @@ func (x *TargetHealth) GetType() HealthCheck_Type {
 	return HealthCheck_TYPE_UNSPECIFIED
 }
 
+func (x *TargetHealth) GetReportedState() TargetHealth_State {
+	if x != nil {
+		return x.ReportedState
+	}
+	return TargetHealth_STATE_UNSPECIFIED
+}
+
+func (x *TargetHealth) GetReportedStateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReportedStateTime
+	}
+	return nil
+}
+
 var File_slipway_healthcheck_v1_target_group_proto protoreflect.FileDescriptor
 
 const file_slipway_healthcheck_v1_target_group_proto_rawDesc = "" +
@@ -571,7 +599,7 @@ const file_slipway_healthcheck_v1_target_group_proto_rawDesc = "" +
 	"\x14deregistration_delay\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x13deregistrationDelay\x12;\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x12\n" +
-	"\x04etag\x18\x05 \x01(\tR\x04etag\"\xb6\x04\n" +
+	"\x04etag\x18\x05 \x01(\tR\x04etag\"\x81\x05\n" +
 	"\vHealthCheck\x12F\n" +
 	"\x04type\x18\x01 \x01(\x0e2(.slipway.healthcheck.v1.HealthCheck.TypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12\x1c\n" +
 	"\x04path\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x04path\x12\x1f\n" +
@@ -584,7 +612,9 @@ const file_slipway_healthcheck_v1_target_group_proto_rawDesc = "" +
 	"(\x00R\x12unhealthyThreshold\x12\"\n" +
 	"\amatcher\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\amatcher\x12\x1d\n" +
 	"\n" +
-	"keep_alive\x18\t \x01(\bR\tkeepAlive\"}\n" +
+	"keep_alive\x18\t \x01(\bR\tkeepAlive\x12I\n" +
+	"\x13custom_health_delay\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x11customHealthDelay\"}\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tTYPE_HTTP\x10\x01\x12\x0e\n" +
@@ -598,7 +628,7 @@ const file_slipway_healthcheck_v1_target_group_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x02id\x12$\n" +
 	"\aaddress\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x03\x18\xac\x02R\aaddress\"\xb4\x05\n" +
+	"\xbaH\ar\x05\x10\x03\x18\xac\x02R\aaddress\"\xd3\x06\n" +
 	"\fTargetHealth\x12!\n" +
 	"\ftarget_group\x18\x01 \x01(\tR\vtargetGroup\x126\n" +
 	"\x06target\x18\x02 \x01(\v2\x1e.slipway.healthcheck.v1.TargetR\x06target\x12\x18\n" +
@@ -613,7 +643,9 @@ const file_slipway_healthcheck_v1_target_group_proto_rawDesc = "" +
 	"\n" +
 	"check_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\x12<\n" +
-	"\x04type\x18\v \x01(\x0e2(.slipway.healthcheck.v1.HealthCheck.TypeR\x04type\"\x96\x01\n" +
+	"\x04type\x18\v \x01(\x0e2(.slipway.healthcheck.v1.HealthCheck.TypeR\x04type\x12Q\n" +
+	"\x0ereported_state\x18\f \x01(\x0e2*.slipway.healthcheck.v1.TargetHealth.StateR\rreportedState\x12J\n" +
+	"\x13reported_state_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x11reportedStateTime\"\x96\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_INITIAL\x10\x01\x12\x11\n" +
@@ -655,16 +687,19 @@ var file_slipway_healthcheck_v1_target_group_proto_depIdxs = []int32{
 	0,  // 3: slipway.healthcheck.v1.HealthCheck.type:type_name -> slipway.healthcheck.v1.HealthCheck.Type
 	6,  // 4: slipway.healthcheck.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
 	6,  // 5: slipway.healthcheck.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
-	4,  // 6: slipway.healthcheck.v1.TargetHealth.target:type_name -> slipway.healthcheck.v1.Target
-	1,  // 7: slipway.healthcheck.v1.TargetHealth.state:type_name -> slipway.healthcheck.v1.TargetHealth.State
-	7,  // 8: slipway.healthcheck.v1.TargetHealth.state_time:type_name -> google.protobuf.Timestamp
-	7,  // 9: slipway.healthcheck.v1.TargetHealth.check_time:type_name -> google.protobuf.Timestamp
-	0,  // 10: slipway.healthcheck.v1.TargetHealth.type:type_name -> slipway.healthcheck.v1.HealthCheck.Type
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	6,  // 6: slipway.healthcheck.v1.HealthCheck.custom_health_delay:type_name -> google.protobuf.Duration
+	4,  // 7: slipway.healthcheck.v1.TargetHealth.target:type_name -> slipway.healthcheck.v1.Target
+	1,  // 8: slipway.healthcheck.v1.TargetHealth.state:type_name -> slipway.healthcheck.v1.TargetHealth.State
+	7,  // 9: slipway.healthcheck.v1.TargetHealth.state_time:type_name -> google.protobuf.Timestamp
+	7,  // 10: slipway.healthcheck.v1.TargetHealth.check_time:type_name -> google.protobuf.Timestamp
+	0,  // 11: slipway.healthcheck.v1.TargetHealth.type:type_name -> slipway.healthcheck.v1.HealthCheck.Type
+	1,  // 12: slipway.healthcheck.v1.TargetHealth.reported_state:type_name -> slipway.healthcheck.v1.TargetHealth.State
+	7,  // 13: slipway.healthcheck.v1.TargetHealth.reported_state_time:type_name -> google.protobuf.Timestamp
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_slipway_healthcheck_v1_target_group_proto_init() }

@@ -22,6 +22,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// HealthStatusFilter is that of AWS Cloud Map's DiscoverInstances.
+type HealthStatusFilter int32
+
+const (
+	// As ALL.
+	HealthStatusFilter_HEALTH_STATUS_FILTER_UNSPECIFIED HealthStatusFilter = 0
+	// Healthy targets.
+	HealthStatusFilter_HEALTH_STATUS_FILTER_HEALTHY HealthStatusFilter = 1
+	// Unhealthy targets.
+	HealthStatusFilter_HEALTH_STATUS_FILTER_UNHEALTHY HealthStatusFilter = 2
+	// All targets.
+	HealthStatusFilter_HEALTH_STATUS_FILTER_ALL HealthStatusFilter = 3
+	// Healthy targets, or all when none is healthy.
+	HealthStatusFilter_HEALTH_STATUS_FILTER_HEALTHY_OR_ELSE_ALL HealthStatusFilter = 4
+)
+
+// Enum value maps for HealthStatusFilter.
+var (
+	HealthStatusFilter_name = map[int32]string{
+		0: "HEALTH_STATUS_FILTER_UNSPECIFIED",
+		1: "HEALTH_STATUS_FILTER_HEALTHY",
+		2: "HEALTH_STATUS_FILTER_UNHEALTHY",
+		3: "HEALTH_STATUS_FILTER_ALL",
+		4: "HEALTH_STATUS_FILTER_HEALTHY_OR_ELSE_ALL",
+	}
+	HealthStatusFilter_value = map[string]int32{
+		"HEALTH_STATUS_FILTER_UNSPECIFIED":         0,
+		"HEALTH_STATUS_FILTER_HEALTHY":             1,
+		"HEALTH_STATUS_FILTER_UNHEALTHY":           2,
+		"HEALTH_STATUS_FILTER_ALL":                 3,
+		"HEALTH_STATUS_FILTER_HEALTHY_OR_ELSE_ALL": 4,
+	}
+)
+
+func (x HealthStatusFilter) Enum() *HealthStatusFilter {
+	p := new(HealthStatusFilter)
+	*p = x
+	return p
+}
+
+func (x HealthStatusFilter) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HealthStatusFilter) Descriptor() protoreflect.EnumDescriptor {
+	return file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[0].Descriptor()
+}
+
+func (HealthStatusFilter) Type() protoreflect.EnumType {
+	return &file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[0]
+}
+
+func (x HealthStatusFilter) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HealthStatusFilter.Descriptor instead.
+func (HealthStatusFilter) EnumDescriptor() ([]byte, []int) {
+	return file_slipway_healthcheck_v1_target_group_service_proto_rawDescGZIP(), []int{0}
+}
+
 // Health is ECS's HealthStatus.
 type Health int32
 
@@ -63,11 +124,11 @@ func (x Health) String() string {
 }
 
 func (Health) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[0].Descriptor()
+	return file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[1].Descriptor()
 }
 
 func (Health) Type() protoreflect.EnumType {
-	return &file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[0]
+	return &file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[1]
 }
 
 func (x Health) Number() protoreflect.EnumNumber {
@@ -76,7 +137,7 @@ func (x Health) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Health.Descriptor instead.
 func (Health) EnumDescriptor() ([]byte, []int) {
-	return file_slipway_healthcheck_v1_target_group_service_proto_rawDescGZIP(), []int{0}
+	return file_slipway_healthcheck_v1_target_group_service_proto_rawDescGZIP(), []int{1}
 }
 
 // Status is AWS Cloud Map's CustomHealthStatus.
@@ -116,11 +177,11 @@ func (x SetCustomHealthRequest_Status) String() string {
 }
 
 func (SetCustomHealthRequest_Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[1].Descriptor()
+	return file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[2].Descriptor()
 }
 
 func (SetCustomHealthRequest_Status) Type() protoreflect.EnumType {
-	return &file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[1]
+	return &file_slipway_healthcheck_v1_target_group_service_proto_enumTypes[2]
 }
 
 func (x SetCustomHealthRequest_Status) Number() protoreflect.EnumNumber {
@@ -872,7 +933,9 @@ type DescribeTargetHealthRequest struct {
 	// The target group's name.
 	TargetGroup string `protobuf:"bytes,1,opt,name=target_group,json=targetGroup,proto3" json:"target_group,omitempty"`
 	// The targets' ids; empty for all.
-	TargetIds     []string `protobuf:"bytes,2,rep,name=target_ids,json=targetIds,proto3" json:"target_ids,omitempty"`
+	TargetIds []string `protobuf:"bytes,2,rep,name=target_ids,json=targetIds,proto3" json:"target_ids,omitempty"`
+	// Which of them to return.
+	HealthStatus  HealthStatusFilter `protobuf:"varint,3,opt,name=health_status,json=healthStatus,proto3,enum=slipway.healthcheck.v1.HealthStatusFilter" json:"health_status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -919,6 +982,13 @@ func (x *DescribeTargetHealthRequest) GetTargetIds() []string {
 		return x.TargetIds
 	}
 	return nil
+}
+
+func (x *DescribeTargetHealthRequest) GetHealthStatus() HealthStatusFilter {
+	if x != nil {
+		return x.HealthStatus
+	}
+	return HealthStatusFilter_HEALTH_STATUS_FILTER_UNSPECIFIED
 }
 
 // DescribeTargetHealthResponse is the health of targets.
@@ -1488,11 +1558,12 @@ const file_slipway_healthcheck_v1_target_group_service_proto_rawDesc = "" +
 	"generation\x12*\n" +
 	"\n" +
 	"target_ids\x18\x05 \x03(\tB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\ttargetIds\"\x1b\n" +
-	"\x19DeregisterTargetsResponse\"s\n" +
+	"\x19DeregisterTargetsResponse\"\xce\x01\n" +
 	"\x1bDescribeTargetHealthRequest\x12*\n" +
 	"\ftarget_group\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\vtargetGroup\x12(\n" +
 	"\n" +
-	"target_ids\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\ttargetIds\"^\n" +
+	"target_ids\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\ttargetIds\x12Y\n" +
+	"\rhealth_status\x18\x03 \x01(\x0e2*.slipway.healthcheck.v1.HealthStatusFilterB\b\xbaH\x05\x82\x01\x02\x10\x01R\fhealthStatus\"^\n" +
 	"\x1cDescribeTargetHealthResponse\x12>\n" +
 	"\atargets\x18\x01 \x03(\v2$.slipway.healthcheck.v1.TargetHealthR\atargets\"J\n" +
 	"\x18WatchTargetHealthRequest\x12.\n" +
@@ -1533,7 +1604,13 @@ const file_slipway_healthcheck_v1_target_group_service_proto_rawDesc = "" +
 	"\n" +
 	"_essential\"P\n" +
 	"\x16TestTaskHealthResponse\x126\n" +
-	"\x06health\x18\x01 \x01(\x0e2\x1e.slipway.healthcheck.v1.HealthR\x06health*^\n" +
+	"\x06health\x18\x01 \x01(\x0e2\x1e.slipway.healthcheck.v1.HealthR\x06health*\xcc\x01\n" +
+	"\x12HealthStatusFilter\x12$\n" +
+	" HEALTH_STATUS_FILTER_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cHEALTH_STATUS_FILTER_HEALTHY\x10\x01\x12\"\n" +
+	"\x1eHEALTH_STATUS_FILTER_UNHEALTHY\x10\x02\x12\x1c\n" +
+	"\x18HEALTH_STATUS_FILTER_ALL\x10\x03\x12,\n" +
+	"(HEALTH_STATUS_FILTER_HEALTHY_OR_ELSE_ALL\x10\x04*^\n" +
 	"\x06Health\x12\x16\n" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eHEALTH_UNKNOWN\x10\x01\x12\x12\n" +
@@ -1566,82 +1643,84 @@ func file_slipway_healthcheck_v1_target_group_service_proto_rawDescGZIP() []byte
 	return file_slipway_healthcheck_v1_target_group_service_proto_rawDescData
 }
 
-var file_slipway_healthcheck_v1_target_group_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_slipway_healthcheck_v1_target_group_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_slipway_healthcheck_v1_target_group_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_slipway_healthcheck_v1_target_group_service_proto_goTypes = []any{
-	(Health)(0),                             // 0: slipway.healthcheck.v1.Health
-	(SetCustomHealthRequest_Status)(0),      // 1: slipway.healthcheck.v1.SetCustomHealthRequest.Status
-	(*CreateTargetGroupRequest)(nil),        // 2: slipway.healthcheck.v1.CreateTargetGroupRequest
-	(*CreateTargetGroupResponse)(nil),       // 3: slipway.healthcheck.v1.CreateTargetGroupResponse
-	(*ModifyTargetGroupRequest)(nil),        // 4: slipway.healthcheck.v1.ModifyTargetGroupRequest
-	(*ModifyTargetGroupResponse)(nil),       // 5: slipway.healthcheck.v1.ModifyTargetGroupResponse
-	(*GetTargetGroupRequest)(nil),           // 6: slipway.healthcheck.v1.GetTargetGroupRequest
-	(*GetTargetGroupResponse)(nil),          // 7: slipway.healthcheck.v1.GetTargetGroupResponse
-	(*ListTargetGroupsRequest)(nil),         // 8: slipway.healthcheck.v1.ListTargetGroupsRequest
-	(*ListTargetGroupsResponse)(nil),        // 9: slipway.healthcheck.v1.ListTargetGroupsResponse
-	(*DeleteTargetGroupRequest)(nil),        // 10: slipway.healthcheck.v1.DeleteTargetGroupRequest
-	(*DeleteTargetGroupResponse)(nil),       // 11: slipway.healthcheck.v1.DeleteTargetGroupResponse
-	(*RegisterTargetsRequest)(nil),          // 12: slipway.healthcheck.v1.RegisterTargetsRequest
-	(*RegisterTargetsResponse)(nil),         // 13: slipway.healthcheck.v1.RegisterTargetsResponse
-	(*DeregisterTargetsRequest)(nil),        // 14: slipway.healthcheck.v1.DeregisterTargetsRequest
-	(*DeregisterTargetsResponse)(nil),       // 15: slipway.healthcheck.v1.DeregisterTargetsResponse
-	(*DescribeTargetHealthRequest)(nil),     // 16: slipway.healthcheck.v1.DescribeTargetHealthRequest
-	(*DescribeTargetHealthResponse)(nil),    // 17: slipway.healthcheck.v1.DescribeTargetHealthResponse
-	(*WatchTargetHealthRequest)(nil),        // 18: slipway.healthcheck.v1.WatchTargetHealthRequest
-	(*WatchTargetHealthResponse)(nil),       // 19: slipway.healthcheck.v1.WatchTargetHealthResponse
-	(*TargetRef)(nil),                       // 20: slipway.healthcheck.v1.TargetRef
-	(*SetCustomHealthRequest)(nil),          // 21: slipway.healthcheck.v1.SetCustomHealthRequest
-	(*SetCustomHealthResponse)(nil),         // 22: slipway.healthcheck.v1.SetCustomHealthResponse
-	(*TestTaskHealthRequest)(nil),           // 23: slipway.healthcheck.v1.TestTaskHealthRequest
-	(*TestTaskHealthResponse)(nil),          // 24: slipway.healthcheck.v1.TestTaskHealthResponse
-	(*TestTaskHealthRequest_Container)(nil), // 25: slipway.healthcheck.v1.TestTaskHealthRequest.Container
-	(*TargetGroup)(nil),                     // 26: slipway.healthcheck.v1.TargetGroup
-	(*Target)(nil),                          // 27: slipway.healthcheck.v1.Target
-	(*TargetHealth)(nil),                    // 28: slipway.healthcheck.v1.TargetHealth
+	(HealthStatusFilter)(0),                 // 0: slipway.healthcheck.v1.HealthStatusFilter
+	(Health)(0),                             // 1: slipway.healthcheck.v1.Health
+	(SetCustomHealthRequest_Status)(0),      // 2: slipway.healthcheck.v1.SetCustomHealthRequest.Status
+	(*CreateTargetGroupRequest)(nil),        // 3: slipway.healthcheck.v1.CreateTargetGroupRequest
+	(*CreateTargetGroupResponse)(nil),       // 4: slipway.healthcheck.v1.CreateTargetGroupResponse
+	(*ModifyTargetGroupRequest)(nil),        // 5: slipway.healthcheck.v1.ModifyTargetGroupRequest
+	(*ModifyTargetGroupResponse)(nil),       // 6: slipway.healthcheck.v1.ModifyTargetGroupResponse
+	(*GetTargetGroupRequest)(nil),           // 7: slipway.healthcheck.v1.GetTargetGroupRequest
+	(*GetTargetGroupResponse)(nil),          // 8: slipway.healthcheck.v1.GetTargetGroupResponse
+	(*ListTargetGroupsRequest)(nil),         // 9: slipway.healthcheck.v1.ListTargetGroupsRequest
+	(*ListTargetGroupsResponse)(nil),        // 10: slipway.healthcheck.v1.ListTargetGroupsResponse
+	(*DeleteTargetGroupRequest)(nil),        // 11: slipway.healthcheck.v1.DeleteTargetGroupRequest
+	(*DeleteTargetGroupResponse)(nil),       // 12: slipway.healthcheck.v1.DeleteTargetGroupResponse
+	(*RegisterTargetsRequest)(nil),          // 13: slipway.healthcheck.v1.RegisterTargetsRequest
+	(*RegisterTargetsResponse)(nil),         // 14: slipway.healthcheck.v1.RegisterTargetsResponse
+	(*DeregisterTargetsRequest)(nil),        // 15: slipway.healthcheck.v1.DeregisterTargetsRequest
+	(*DeregisterTargetsResponse)(nil),       // 16: slipway.healthcheck.v1.DeregisterTargetsResponse
+	(*DescribeTargetHealthRequest)(nil),     // 17: slipway.healthcheck.v1.DescribeTargetHealthRequest
+	(*DescribeTargetHealthResponse)(nil),    // 18: slipway.healthcheck.v1.DescribeTargetHealthResponse
+	(*WatchTargetHealthRequest)(nil),        // 19: slipway.healthcheck.v1.WatchTargetHealthRequest
+	(*WatchTargetHealthResponse)(nil),       // 20: slipway.healthcheck.v1.WatchTargetHealthResponse
+	(*TargetRef)(nil),                       // 21: slipway.healthcheck.v1.TargetRef
+	(*SetCustomHealthRequest)(nil),          // 22: slipway.healthcheck.v1.SetCustomHealthRequest
+	(*SetCustomHealthResponse)(nil),         // 23: slipway.healthcheck.v1.SetCustomHealthResponse
+	(*TestTaskHealthRequest)(nil),           // 24: slipway.healthcheck.v1.TestTaskHealthRequest
+	(*TestTaskHealthResponse)(nil),          // 25: slipway.healthcheck.v1.TestTaskHealthResponse
+	(*TestTaskHealthRequest_Container)(nil), // 26: slipway.healthcheck.v1.TestTaskHealthRequest.Container
+	(*TargetGroup)(nil),                     // 27: slipway.healthcheck.v1.TargetGroup
+	(*Target)(nil),                          // 28: slipway.healthcheck.v1.Target
+	(*TargetHealth)(nil),                    // 29: slipway.healthcheck.v1.TargetHealth
 }
 var file_slipway_healthcheck_v1_target_group_service_proto_depIdxs = []int32{
-	26, // 0: slipway.healthcheck.v1.CreateTargetGroupRequest.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
-	26, // 1: slipway.healthcheck.v1.CreateTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
-	26, // 2: slipway.healthcheck.v1.ModifyTargetGroupRequest.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
-	26, // 3: slipway.healthcheck.v1.ModifyTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
-	26, // 4: slipway.healthcheck.v1.GetTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
-	26, // 5: slipway.healthcheck.v1.ListTargetGroupsResponse.target_groups:type_name -> slipway.healthcheck.v1.TargetGroup
-	27, // 6: slipway.healthcheck.v1.RegisterTargetsRequest.targets:type_name -> slipway.healthcheck.v1.Target
-	28, // 7: slipway.healthcheck.v1.DescribeTargetHealthResponse.targets:type_name -> slipway.healthcheck.v1.TargetHealth
-	28, // 8: slipway.healthcheck.v1.WatchTargetHealthResponse.targets:type_name -> slipway.healthcheck.v1.TargetHealth
-	20, // 9: slipway.healthcheck.v1.WatchTargetHealthResponse.removed_targets:type_name -> slipway.healthcheck.v1.TargetRef
-	1,  // 10: slipway.healthcheck.v1.SetCustomHealthRequest.status:type_name -> slipway.healthcheck.v1.SetCustomHealthRequest.Status
-	28, // 11: slipway.healthcheck.v1.SetCustomHealthResponse.target:type_name -> slipway.healthcheck.v1.TargetHealth
-	25, // 12: slipway.healthcheck.v1.TestTaskHealthRequest.containers:type_name -> slipway.healthcheck.v1.TestTaskHealthRequest.Container
-	0,  // 13: slipway.healthcheck.v1.TestTaskHealthResponse.health:type_name -> slipway.healthcheck.v1.Health
-	0,  // 14: slipway.healthcheck.v1.TestTaskHealthRequest.Container.health:type_name -> slipway.healthcheck.v1.Health
-	2,  // 15: slipway.healthcheck.v1.TargetGroupService.CreateTargetGroup:input_type -> slipway.healthcheck.v1.CreateTargetGroupRequest
-	4,  // 16: slipway.healthcheck.v1.TargetGroupService.ModifyTargetGroup:input_type -> slipway.healthcheck.v1.ModifyTargetGroupRequest
-	6,  // 17: slipway.healthcheck.v1.TargetGroupService.GetTargetGroup:input_type -> slipway.healthcheck.v1.GetTargetGroupRequest
-	8,  // 18: slipway.healthcheck.v1.TargetGroupService.ListTargetGroups:input_type -> slipway.healthcheck.v1.ListTargetGroupsRequest
-	10, // 19: slipway.healthcheck.v1.TargetGroupService.DeleteTargetGroup:input_type -> slipway.healthcheck.v1.DeleteTargetGroupRequest
-	12, // 20: slipway.healthcheck.v1.TargetGroupService.RegisterTargets:input_type -> slipway.healthcheck.v1.RegisterTargetsRequest
-	14, // 21: slipway.healthcheck.v1.TargetGroupService.DeregisterTargets:input_type -> slipway.healthcheck.v1.DeregisterTargetsRequest
-	16, // 22: slipway.healthcheck.v1.TargetGroupService.DescribeTargetHealth:input_type -> slipway.healthcheck.v1.DescribeTargetHealthRequest
-	18, // 23: slipway.healthcheck.v1.TargetGroupService.WatchTargetHealth:input_type -> slipway.healthcheck.v1.WatchTargetHealthRequest
-	21, // 24: slipway.healthcheck.v1.TargetGroupService.SetCustomHealth:input_type -> slipway.healthcheck.v1.SetCustomHealthRequest
-	23, // 25: slipway.healthcheck.v1.TargetGroupService.TestTaskHealth:input_type -> slipway.healthcheck.v1.TestTaskHealthRequest
-	3,  // 26: slipway.healthcheck.v1.TargetGroupService.CreateTargetGroup:output_type -> slipway.healthcheck.v1.CreateTargetGroupResponse
-	5,  // 27: slipway.healthcheck.v1.TargetGroupService.ModifyTargetGroup:output_type -> slipway.healthcheck.v1.ModifyTargetGroupResponse
-	7,  // 28: slipway.healthcheck.v1.TargetGroupService.GetTargetGroup:output_type -> slipway.healthcheck.v1.GetTargetGroupResponse
-	9,  // 29: slipway.healthcheck.v1.TargetGroupService.ListTargetGroups:output_type -> slipway.healthcheck.v1.ListTargetGroupsResponse
-	11, // 30: slipway.healthcheck.v1.TargetGroupService.DeleteTargetGroup:output_type -> slipway.healthcheck.v1.DeleteTargetGroupResponse
-	13, // 31: slipway.healthcheck.v1.TargetGroupService.RegisterTargets:output_type -> slipway.healthcheck.v1.RegisterTargetsResponse
-	15, // 32: slipway.healthcheck.v1.TargetGroupService.DeregisterTargets:output_type -> slipway.healthcheck.v1.DeregisterTargetsResponse
-	17, // 33: slipway.healthcheck.v1.TargetGroupService.DescribeTargetHealth:output_type -> slipway.healthcheck.v1.DescribeTargetHealthResponse
-	19, // 34: slipway.healthcheck.v1.TargetGroupService.WatchTargetHealth:output_type -> slipway.healthcheck.v1.WatchTargetHealthResponse
-	22, // 35: slipway.healthcheck.v1.TargetGroupService.SetCustomHealth:output_type -> slipway.healthcheck.v1.SetCustomHealthResponse
-	24, // 36: slipway.healthcheck.v1.TargetGroupService.TestTaskHealth:output_type -> slipway.healthcheck.v1.TestTaskHealthResponse
-	26, // [26:37] is the sub-list for method output_type
-	15, // [15:26] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	27, // 0: slipway.healthcheck.v1.CreateTargetGroupRequest.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
+	27, // 1: slipway.healthcheck.v1.CreateTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
+	27, // 2: slipway.healthcheck.v1.ModifyTargetGroupRequest.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
+	27, // 3: slipway.healthcheck.v1.ModifyTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
+	27, // 4: slipway.healthcheck.v1.GetTargetGroupResponse.target_group:type_name -> slipway.healthcheck.v1.TargetGroup
+	27, // 5: slipway.healthcheck.v1.ListTargetGroupsResponse.target_groups:type_name -> slipway.healthcheck.v1.TargetGroup
+	28, // 6: slipway.healthcheck.v1.RegisterTargetsRequest.targets:type_name -> slipway.healthcheck.v1.Target
+	0,  // 7: slipway.healthcheck.v1.DescribeTargetHealthRequest.health_status:type_name -> slipway.healthcheck.v1.HealthStatusFilter
+	29, // 8: slipway.healthcheck.v1.DescribeTargetHealthResponse.targets:type_name -> slipway.healthcheck.v1.TargetHealth
+	29, // 9: slipway.healthcheck.v1.WatchTargetHealthResponse.targets:type_name -> slipway.healthcheck.v1.TargetHealth
+	21, // 10: slipway.healthcheck.v1.WatchTargetHealthResponse.removed_targets:type_name -> slipway.healthcheck.v1.TargetRef
+	2,  // 11: slipway.healthcheck.v1.SetCustomHealthRequest.status:type_name -> slipway.healthcheck.v1.SetCustomHealthRequest.Status
+	29, // 12: slipway.healthcheck.v1.SetCustomHealthResponse.target:type_name -> slipway.healthcheck.v1.TargetHealth
+	26, // 13: slipway.healthcheck.v1.TestTaskHealthRequest.containers:type_name -> slipway.healthcheck.v1.TestTaskHealthRequest.Container
+	1,  // 14: slipway.healthcheck.v1.TestTaskHealthResponse.health:type_name -> slipway.healthcheck.v1.Health
+	1,  // 15: slipway.healthcheck.v1.TestTaskHealthRequest.Container.health:type_name -> slipway.healthcheck.v1.Health
+	3,  // 16: slipway.healthcheck.v1.TargetGroupService.CreateTargetGroup:input_type -> slipway.healthcheck.v1.CreateTargetGroupRequest
+	5,  // 17: slipway.healthcheck.v1.TargetGroupService.ModifyTargetGroup:input_type -> slipway.healthcheck.v1.ModifyTargetGroupRequest
+	7,  // 18: slipway.healthcheck.v1.TargetGroupService.GetTargetGroup:input_type -> slipway.healthcheck.v1.GetTargetGroupRequest
+	9,  // 19: slipway.healthcheck.v1.TargetGroupService.ListTargetGroups:input_type -> slipway.healthcheck.v1.ListTargetGroupsRequest
+	11, // 20: slipway.healthcheck.v1.TargetGroupService.DeleteTargetGroup:input_type -> slipway.healthcheck.v1.DeleteTargetGroupRequest
+	13, // 21: slipway.healthcheck.v1.TargetGroupService.RegisterTargets:input_type -> slipway.healthcheck.v1.RegisterTargetsRequest
+	15, // 22: slipway.healthcheck.v1.TargetGroupService.DeregisterTargets:input_type -> slipway.healthcheck.v1.DeregisterTargetsRequest
+	17, // 23: slipway.healthcheck.v1.TargetGroupService.DescribeTargetHealth:input_type -> slipway.healthcheck.v1.DescribeTargetHealthRequest
+	19, // 24: slipway.healthcheck.v1.TargetGroupService.WatchTargetHealth:input_type -> slipway.healthcheck.v1.WatchTargetHealthRequest
+	22, // 25: slipway.healthcheck.v1.TargetGroupService.SetCustomHealth:input_type -> slipway.healthcheck.v1.SetCustomHealthRequest
+	24, // 26: slipway.healthcheck.v1.TargetGroupService.TestTaskHealth:input_type -> slipway.healthcheck.v1.TestTaskHealthRequest
+	4,  // 27: slipway.healthcheck.v1.TargetGroupService.CreateTargetGroup:output_type -> slipway.healthcheck.v1.CreateTargetGroupResponse
+	6,  // 28: slipway.healthcheck.v1.TargetGroupService.ModifyTargetGroup:output_type -> slipway.healthcheck.v1.ModifyTargetGroupResponse
+	8,  // 29: slipway.healthcheck.v1.TargetGroupService.GetTargetGroup:output_type -> slipway.healthcheck.v1.GetTargetGroupResponse
+	10, // 30: slipway.healthcheck.v1.TargetGroupService.ListTargetGroups:output_type -> slipway.healthcheck.v1.ListTargetGroupsResponse
+	12, // 31: slipway.healthcheck.v1.TargetGroupService.DeleteTargetGroup:output_type -> slipway.healthcheck.v1.DeleteTargetGroupResponse
+	14, // 32: slipway.healthcheck.v1.TargetGroupService.RegisterTargets:output_type -> slipway.healthcheck.v1.RegisterTargetsResponse
+	16, // 33: slipway.healthcheck.v1.TargetGroupService.DeregisterTargets:output_type -> slipway.healthcheck.v1.DeregisterTargetsResponse
+	18, // 34: slipway.healthcheck.v1.TargetGroupService.DescribeTargetHealth:output_type -> slipway.healthcheck.v1.DescribeTargetHealthResponse
+	20, // 35: slipway.healthcheck.v1.TargetGroupService.WatchTargetHealth:output_type -> slipway.healthcheck.v1.WatchTargetHealthResponse
+	23, // 36: slipway.healthcheck.v1.TargetGroupService.SetCustomHealth:output_type -> slipway.healthcheck.v1.SetCustomHealthResponse
+	25, // 37: slipway.healthcheck.v1.TargetGroupService.TestTaskHealth:output_type -> slipway.healthcheck.v1.TestTaskHealthResponse
+	27, // [27:38] is the sub-list for method output_type
+	16, // [16:27] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_slipway_healthcheck_v1_target_group_service_proto_init() }
@@ -1656,7 +1735,7 @@ func file_slipway_healthcheck_v1_target_group_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_slipway_healthcheck_v1_target_group_service_proto_rawDesc), len(file_slipway_healthcheck_v1_target_group_service_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
