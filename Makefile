@@ -23,7 +23,7 @@ NODE_MODULES := gen/ts/node_modules/.package-lock.json
 PKG  ?= ./...
 ARGS ?=
 # Packages where goroutines share memory; the race detector needs a C compiler.
-RACE ?= ./platform/... ./drivers/... $(patsubst %,./%/...,$(wildcard services/*/internal/engine services/proxy))
+RACE ?= ./platform/... ./drivers/... $(patsubst %,./%/...,$(wildcard services/*/internal/engine services/*/internal/feed services/proxy))
 # The branch against which `buf breaking` compares the contract; a CI clone of another branch has it as origin/main only.
 BASE ?= $(shell git rev-parse --quiet --verify --abbrev-ref main 2>/dev/null || echo origin/main)
 
@@ -100,6 +100,14 @@ ifeq ($(PKG),./...)
 else
 	$(GO) test -timeout 15m $(ARGS) $(PKG)
 endif
+
+.PHONY: simulate
+simulate: ## Play SEEDS=10000 runs of the engine in a world that misbehaves; SEED=n replays one and tells its story
+	$(GO) test -count=1 -timeout 60m $(ARGS) ./test/simulation -run 'TestSimulation$$' $(if $(SEED),-seed $(SEED) -story -v,-seeds $(or $(SEEDS),10000) -v | grep -v '^ *\(=== \|--- PASS\)')
+
+.PHONY: mutations
+mutations: ## Make bugs on purpose, one after the other, and check that the simulation finds each
+	SLIPWAY_MUTATIONS=1 $(GO) test -count=1 -timeout 60m $(ARGS) ./test/simulation -run 'TestMutations$$' -v
 
 .PHONY: race
 race: deps ## Run the packages where goroutines share memory under the race detector

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 	"github.com/slipway-deploy/slipway/internal/stories"
 )
 
@@ -31,3 +32,5 @@ func pidOf(b *testing.B, address string) int {
 	check(b, json.NewDecoder(resp.Body).Decode(&answer))
 	return answer.Pid
 }
+
+type configuration = orchestratorpb.DeploymentConfiguration

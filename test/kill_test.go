@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,16 +18,19 @@ type process struct {
 	t       *testing.T
 	s       *stack.Stack
 	address string
+	args    []string // more of them
+	url     string   // of Postgres, if not the stack's
 	cmd     *exec.Cmd
 	log     *os.File
 }
 
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = exec.CommandContext(p.t.Context(), program(p.t, "orchestrator"),
+	p.cmd = exec.CommandContext(p.t.Context(), program(p.t, "orchestrator"), append([]string{
 		"-listen", p.address, "-runtime-dir", p.s.RuntimeDir, "-hooks-target", p.s.Addresses.Hooks, "-healthcheck-target", p.s.Addresses.Healthcheck,
-		"-alarms-target", p.s.Addresses.Alarms, "-traffic-target", p.s.Addresses.Proxy)
-	p.cmd.Env = append(os.Environ(), "DATABASE_URL="+p.s.DatabaseURL)
+		"-alarms-target", p.s.Addresses.Alarms, "-traffic-target", p.s.Addresses.Proxy,
+	}, p.args...)...)
+	p.cmd.Env = append(os.Environ(), "DATABASE_URL="+cmp.Or(p.url, p.s.DatabaseURL))
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
+	"github.com/slipway-deploy/slipway/drivers/traffic"
 	"github.com/slipway-deploy/slipway/platform/grpcclient"
 	"github.com/slipway-deploy/slipway/platform/postgres/postgresdev"
 	alarms "github.com/slipway-deploy/slipway/services/alarms/app"
@@ -29,6 +30,7 @@ type Config struct {
 	NoOrchestrator bool            // for tests that run it as a program of its own
 	AllowedOrigins []string        // whose pages may call the services
 	Runtime        runtime.Runtime // in place of the process runtime
+	Traffic        traffic.Traffic // in place of the proxy
 	HookTargets    hooks.TargetsConfig
 	Log            *slog.Logger
 }
@@ -156,7 +158,7 @@ func (s *Stack) startOrchestrator(ctx context.Context, cfg Config) error {
 	c.Listen.Addr, c.DatabaseURL, c.RuntimeDir = cfg.Addresses.Orchestrator, s.DatabaseURL, s.RuntimeDir
 	c.Hooks.Target, c.Healthcheck.Target = s.Addresses.Hooks, s.Addresses.Healthcheck
 	c.Alarms.Target, c.Traffic.Target = s.Addresses.Alarms, s.Addresses.Proxy
-	c.Driver = cfg.Runtime
+	c.Driver, c.DataPlane = cfg.Runtime, cfg.Traffic
 	a, err := orchestrator.New(ctx, c, cfg.Log.With("service_name", "orchestrator"))
 	return s.start(ctx, "orchestrator", a, err, &s.Addresses.Orchestrator)
 }

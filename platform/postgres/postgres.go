@@ -29,16 +29,30 @@ type DB struct {
 	Schema, URL string
 }
 
+// Option changes how connections are made.
+type Option func(*pgxpool.Config)
+
+// Replicated is for a service of which there are several replicas: one that is stopped in the middle of a transaction must not hold
+// its locks for longer than its leases last.
+func Replicated(lease time.Duration) Option {
+	return func(config *pgxpool.Config) {
+		config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprintf("%dms", max(lease, time.Second).Milliseconds())
+	}
+}
+
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
 // Open connects to the database at url, a postgres:// URL or a keyword=value string, with or without parameters.
 // Every connection has search_path set to schema, time zone UTC and timeouts for a statement (30 s), for a lock
 // (10 s) and for an idle transaction (60 s); parameters of the URL win. The error is one sentence without the
 // password. The log gets a line when the database answers.
-func Open(ctx context.Context, url, schema string, log *slog.Logger) (*DB, error) {
+func Open(ctx context.Context, url, schema string, log *slog.Logger, options ...Option) (*DB, error) {
 	config, err := poolConfig(url, schema)
 	if err != nil {
 		return nil, err
+	}
+	for _, option := range options {
+		option(config)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

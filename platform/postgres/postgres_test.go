@@ -70,6 +70,17 @@ func TestEverySessionIsBoundedAndUTC(t *testing.T) {
 	}
 }
 
+func TestASessionOfAReplicaEndsWhenItRestsInATransaction(t *testing.T) {
+	db, err := postgres.Open(t.Context(), postgrestest.New(t, "things", things()).URL, "things", nil, postgres.Replicated(3*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	if got := scan[string](t, db.Pool, "SHOW idle_in_transaction_session_timeout"); got != "3s" {
+		t.Errorf("it ends after %s, want 3s", got)
+	}
+}
+
 func TestOpenRefusesWhatIsNoURLWithoutShowingThePassword(t *testing.T) {
 	for _, bad := range []string{"", "postgres://u:hunter2@h:notaport/x", "hunter2 is no DSN"} {
 		_, err := postgres.Open(t.Context(), bad, "things", nil)

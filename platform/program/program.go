@@ -26,6 +26,11 @@ type Service interface {
 	Addr() string
 }
 
+// Failing is a Service that may find that it cannot go on.
+type Failing interface {
+	Failed() <-chan error // has the reason
+}
+
 // Program is a service and how to run it.
 type Program struct {
 	Name   string
@@ -74,11 +79,19 @@ func (p Program) run(args []string) error {
 		return err
 	}
 	log.Info("serving", "address", service.Addr(), "version", Version())
-	<-ctx.Done()
+	var failed <-chan error
+	if f, ok := service.(Failing); ok {
+		failed = f.Failed()
+	}
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-failed:
+	}
 	ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	service.Stop(ended)
-	return nil
+	return failure
 }
 
 // Version is what the build was stamped with: a tag, a commit, or "(devel)".

@@ -10,6 +10,7 @@ import (
 	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
 	"github.com/slipway-deploy/slipway/migrations/alarms"
 	"github.com/slipway-deploy/slipway/platform/grpcserver"
+	"github.com/slipway-deploy/slipway/platform/lease"
 	"github.com/slipway-deploy/slipway/platform/postgres"
 	"github.com/slipway-deploy/slipway/platform/telemetry"
 	"github.com/slipway-deploy/slipway/services/alarms/internal/engine"
@@ -17,12 +18,17 @@ import (
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
 )
 
-const schema = "alarms"
+const (
+	schema      = "alarms"
+	joinTimeout = 3 * time.Second
+)
 
 // App is a running alarms service.
 type App struct {
 	server  *grpcserver.Server
 	engine  *engine.Engine
+	leases  *lease.Leases
+	leave   func() // ends the leases
 	log     *slog.Logger
 	cleanup []func(context.Context)
 }
@@ -49,7 +55,7 @@ func (a *App) setUp(ctx context.Context, cfg Config) error {
 	if err := postgres.Migrate(ctx, cfg.DatabaseURL, schema, alarms.FS); err != nil {
 		return err
 	}
-	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, a.log)
+	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, a.log, postgres.Replicated(cfg.Lease))
 	if err != nil {
 		return err
 	}
@@ -62,11 +68,22 @@ func (a *App) setUp(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	st := store.New(db)
-	a.engine = engine.New(engine.Config{
-		Store: st, Decode: grpcapi.Decode, Sources: sources, ARN: cfg.Place.ARN, Retention: cfg.Retention, Now: time.Now, Log: a.log, Metrics: metrics,
+	name := cfg.Replica
+	if name == "" {
+		name = lease.RandomName()
+	}
+	a.leases = lease.New(db, lease.Config{
+		Holder: name, Duration: cfg.Lease, Log: a.log,
+		Acquired: func(shards []int) { a.engine.Acquired(shards) },
+		Lost:     func(shards []int) { a.engine.Lost(shards) },
+		Told:     func(message string) { a.engine.Told(message) },
 	})
-	a.server.Register(&alarmspb.AlarmService_ServiceDesc, &grpcapi.Server{Store: st, Engine: a.engine, Now: time.Now, ARN: cfg.Place.ARN})
+	st := store.New(db).As(name)
+	a.engine = engine.New(engine.Config{
+		Store: st, Leases: a.leases, Others: st, Decode: grpcapi.Decode, Sources: sources, ARN: cfg.Place.ARN, Retention: cfg.Retention,
+		Now: a.leases.Time, Log: a.log, Metrics: metrics,
+	})
+	a.server.Register(&alarmspb.AlarmService_ServiceDesc, &grpcapi.Server{Store: st, Engine: a.engine, Now: a.leases.Time, ARN: cfg.Place.ARN})
 	return nil
 }
 
@@ -98,12 +115,27 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.engine.Start(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		a.leases.Run(ctx)
+	}()
+	a.leave = func() { cancel(); <-left }
+	select {
+	case <-a.leases.Joined():
+	case <-time.After(joinTimeout): // the database has gone away since New; the API says so
+	}
 	a.server.Start()
 	return nil
 }
 
-// Stop ends serving and evaluating; what waits is saved.
+// Stop ends evaluating, so that other replicas go on at once, and serving; what waits is saved.
 func (a *App) Stop(ctx context.Context) {
+	if a.leave != nil {
+		a.engine.Yield(ctx)
+		a.leave()
+	}
 	a.server.Stop(ctx)
 	a.engine.Stop()
 	a.close(ctx)

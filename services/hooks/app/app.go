@@ -61,7 +61,7 @@ func (a *App) setUp(ctx context.Context, cfg Config) error {
 	if err := postgres.Migrate(ctx, cfg.DatabaseURL, schema, hooks.FS); err != nil {
 		return err
 	}
-	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, a.log)
+	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, a.log, postgres.Replicated(cfg.Lease))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/slipway-deploy/slipway/drivers/runtime"
+	"github.com/slipway-deploy/slipway/drivers/traffic"
 	"github.com/slipway-deploy/slipway/drivers/traffic/proxy"
 	alarmspb "github.com/slipway-deploy/slipway/gen/go/slipway/alarms/v1"
 	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
@@ -20,25 +21,35 @@ import (
 	"github.com/slipway-deploy/slipway/migrations/orchestrator"
 	"github.com/slipway-deploy/slipway/platform/grpcclient"
 	"github.com/slipway-deploy/slipway/platform/grpcserver"
+	"github.com/slipway-deploy/slipway/platform/lease"
 	"github.com/slipway-deploy/slipway/platform/postgres"
 	"github.com/slipway-deploy/slipway/platform/telemetry"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/engine"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/feed"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/grpcapi"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
 )
 
-const schema = "orchestrator"
+const (
+	schema      = "orchestrator"
+	joinTimeout = 3 * time.Second
+)
 
 // App is a running orchestrator.
 type App struct {
 	server  *grpcserver.Server
 	engine  *engine.Engine
+	feed    *feed.Feed
+	leases  *lease.Leases
+	leave   func() // ends the leases
+	failed  chan error
+	unread  func() // ends the feed
 	cleanup []func()
 }
 
 // New connects and migrates, but serves and works on nothing yet. What was set up is taken down when it fails.
 func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error) {
-	a := &App{}
+	a := &App{failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -58,12 +69,17 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error) 
 	if err := postgres.Migrate(ctx, cfg.DatabaseURL, schema, orchestrator.FS); err != nil {
 		return nil, err
 	}
-	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, log)
+	db, err := postgres.Open(ctx, cfg.DatabaseURL, schema, log, postgres.Replicated(cfg.Lease))
 	if err != nil {
 		return nil, err
 	}
 	a.onClose(db.Close)
-	driver, err := newRuntime(cfg, log)
+	name := cfg.replicaName()
+	if err := cfg.admit(ctx, db, name, log); err != nil {
+		return nil, err
+	}
+	a.leases = a.share(db, name, cfg, log)
+	driver, err := newRuntime(cfg, func() (*grpc.ClientConn, error) { return a.dial("runtime", cfg.Remote) }, log)
 	if err != nil {
 		return nil, err
 	}
@@ -105,23 +121,35 @@ func (a *App) wire(cfg Config, st *store.Store, driver runtime.Runtime, metrics 
 	if err != nil {
 		return err
 	}
-	data, err := a.dial("proxy", cfg.Traffic)
+	data, err := a.dataPlane(cfg)
 	if err != nil {
 		return err
 	}
 	definitions := newContainerCache(st)
 	a.engine = engine.New(engine.Config{
-		Store: st, Runtime: driver, Traffic: proxy.New(trafficpb.NewTrafficServiceClient(data)),
+		Store: st, Leases: a.leases, Feed: st, Runtime: driver, Traffic: data,
 		Health: healthcheckpb.NewTargetGroupServiceClient(health), Hooks: hookspb.NewHookServiceClient(hooks),
-		Alarms: alarmspb.NewAlarmServiceClient(alarms), Containers: definitions.get, Now: time.Now, Log: log,
+		Alarms: alarmspb.NewAlarmServiceClient(alarms), Containers: definitions.get, Now: a.leases.Time, Log: log,
 		Metrics: metrics,
 	})
+	a.feed = feed.New(st, a.engine.Listen(engine.EventsKey).C, log)
 	api := &grpcapi.Server{
-		Store: st, Engine: a.engine, Runtime: driver, Health: healthcheckpb.NewTargetGroupServiceClient(health),
-		Hooks: hookspb.NewHookServiceClient(hooks), Now: time.Now,
+		Store: st, Engine: a.engine, Feed: a.feed, Runtime: driver, Health: healthcheckpb.NewTargetGroupServiceClient(health),
+		Hooks: hookspb.NewHookServiceClient(hooks), Now: a.leases.Time,
 	}
 	api.Register(a.server)
 	return nil
+}
+
+func (a *App) dataPlane(cfg Config) (traffic.Traffic, error) {
+	if cfg.DataPlane != nil {
+		return cfg.DataPlane, nil
+	}
+	conn, err := a.dial("proxy", cfg.Traffic)
+	if err != nil {
+		return nil, err
+	}
+	return proxy.New(trafficpb.NewTrafficServiceClient(conn)), nil
 }
 
 func (a *App) dial(name string, cfg grpcclient.Config) (*grpc.ClientConn, error) {
@@ -139,16 +167,44 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.engine.Start(ctx); err != nil {
 		return err
 	}
+	a.leave = goOn(ctx, a.leases.Run)
+	a.unread = goOn(ctx, a.feed.Run)
+	select {
+	case <-a.leases.Joined():
+	case <-time.After(joinTimeout): // the database has gone away since New; the API says so
+	}
 	a.server.Start()
 	return nil
 }
 
-// Stop ends serving and working. Tasks go on, and so do deployments at the next start.
+// goOn runs f until the function that it returns is called.
+func goOn(ctx context.Context, f func(context.Context)) (end func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	return func() { cancel(); <-done }
+}
+
+// Stop ends serving and working. Tasks go on, and so do deployments: at once where there is another replica, else at the next
+// start.
 func (a *App) Stop(ctx context.Context) {
+	if a.leave != nil {
+		a.leave()
+	}
 	a.server.Stop(ctx)
+	if a.unread != nil {
+		a.unread()
+	}
 	a.engine.Stop()
 	a.close()
 }
+
+// Failed has the reason why the program should end, if there is one: a runtime of its own, and another orchestrator that has its
+// services by now.
+func (a *App) Failed() <-chan error { return a.failed }
 
 // Addr is the address it serves on.
 func (a *App) Addr() string { return a.server.Addr() }

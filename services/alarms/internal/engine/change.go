@@ -47,6 +47,9 @@ func (e *Engine) Change(ctx context.Context, names []string, f func(pgx.Tx) (Eff
 	e.statesSaved(waiting)
 	if effect != nil {
 		e.apply(effect)
+		for _, name := range names {
+			e.tell(ctx, name)
+		}
 	}
 	return nil
 }
@@ -78,7 +81,7 @@ func (e *Engine) hold(names []string) []*stateChange {
 		e.held[name] = true
 	}
 	var waiting []*stateChange
-	for _, c := range e.pending.states {
+	for _, c := range e.savable(e.pending.states) {
 		if e.held[c.alarm.Name] {
 			waiting = append(waiting, c)
 		}
@@ -133,6 +136,9 @@ func (e *Engine) resync(ctx context.Context) error {
 
 func (e *Engine) reread(ctx context.Context, name string) (Effect, error) {
 	a, err := e.cfg.Store.Alarm(ctx, name)
+	if err == nil && e.same(a) {
+		return Adopt(a), nil
+	}
 	if errors.Is(err, problem.NotFound) {
 		return Remove([]string{name}), nil
 	}

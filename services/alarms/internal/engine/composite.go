@@ -12,13 +12,17 @@ import (
 	"github.com/slipway-deploy/slipway/services/alarms/internal/store"
 )
 
-// evaluateComposite evaluates a composite alarm on the states that its children have now.
+// evaluateComposite evaluates a composite alarm on the states that its children have now. Whether its actions are suppressed every
+// replica finds out by itself.
 func (e *Engine) evaluateComposite(ctx context.Context, w *watched, now time.Time) {
 	d := w.Definition.Composite
-	w.due, w.EvaluationTime = w.next(now), now
-	e.trouble(w, e.childTrouble(d))
-	e.cfg.Metrics.evaluated(ctx)
-	e.enter(ctx, w, d.Evaluate(e.child, e.cfg.ARN), now)
+	w.due = w.next(now)
+	if e.may(w) {
+		w.EvaluationTime = now
+		e.trouble(w, e.childTrouble(d))
+		e.cfg.Metrics.evaluated(ctx)
+		e.enter(ctx, w, d.Evaluate(e.child, e.cfg.ARN), now)
+	}
 	var left time.Time
 	if w.Stored.SuppressorLeft != nil {
 		left = *w.Stored.SuppressorLeft
@@ -55,7 +59,7 @@ func (e *Engine) changed(w *watched, was store.Alarm, now time.Time) {
 	for _, p := range e.parents[w.Definition.Name] {
 		p.due = time.Time{}
 		left := was.State == string(alarm.Alarm) && w.Stored.State != was.State
-		if left && p.Definition.Composite.Suppressor == w.Definition.Name {
+		if left && e.may(p) && p.Definition.Composite.Suppressor == w.Definition.Name {
 			p.Stored.SuppressorLeft = &now
 			e.pending.states = append(e.pending.states, &stateChange{alarm: p.Stored})
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +44,16 @@ func SetState(stored store.Alarm) Effect {
 // Put reads what an alarm needs, through the transaction that creates or changes it, and takes it up.
 func (e *Engine) Put(ctx context.Context, tx pgx.Tx, d Definition, stored store.Alarm) (Effect, error) {
 	var past []store.Datapoint
+	var seen store.Snapshot
+	if e.cfg.Leases != nil {
+		if !e.holds(d.Name) {
+			return e.put(d, stored, nil, seen), nil
+		}
+		var err error
+		if seen, err = e.cfg.Others.SnapshotNow(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if d.Metric != nil {
 		now := e.cfg.Now().UTC()
 		from := now.Add(-time.Duration(d.Metric.Range()+1) * d.Metric.Period)
@@ -50,21 +61,32 @@ func (e *Engine) Put(ctx context.Context, tx pgx.Tx, d Definition, stored store.
 			if m.Source != series.Pushed {
 				continue
 			}
-			points, err := e.cfg.Store.DatapointsRange(ctx, tx, m.Key(), from, now.Add(maxAhead))
+			points, err := e.past(ctx, tx, m.Key(), from, now.Add(maxAhead), seen)
 			if err != nil {
 				return nil, err
 			}
 			past = append(past, points...)
 		}
 	}
-	return put(d, stored, past), nil
+	return e.put(d, stored, past, seen), nil
 }
 
 // put takes up an alarm with its past. What is saved is in past; what is not is in pending, for no flush is under way.
-func put(d Definition, stored store.Alarm, past []store.Datapoint) Effect {
+func (e *Engine) put(d Definition, stored store.Alarm, past []store.Datapoint, seen store.Snapshot) Effect {
 	return func(e *Engine) {
+		old := e.alarms[d.Name]
 		e.forget(d.Name)
 		w := newWatched(d, stored)
+		if e.cfg.Leases != nil {
+			w.Trouble = Trouble{stored.EvaluationState, stored.EvaluationReason}
+			if old != nil {
+				w.Suppression = old.Suppression
+			}
+		}
+		w.seen, w.mine = seen, e.cfg.Leases == nil || !seen.Zero()
+		if !w.mine { // what this replica found and could not save, another has found by now
+			e.pending.states = slices.DeleteFunc(e.pending.states, func(c *stateChange) bool { return c.alarm.Name == d.Name })
+		}
 		for _, p := range past {
 			w.add(p)
 		}

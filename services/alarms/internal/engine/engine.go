@@ -29,7 +29,7 @@ type Store interface {
 	InTx(ctx context.Context, f func(pgx.Tx) error) error
 	AlarmsAll(ctx context.Context) ([]store.Alarm, error)
 	Alarm(ctx context.Context, name string) (store.Alarm, error)
-	StateSave(ctx context.Context, tx pgx.Tx, a store.Alarm, item store.HistoryItem) error
+	StateSave(ctx context.Context, tx pgx.Tx, a store.Alarm, item store.HistoryItem, f store.Fence) error
 	DatapointsAdd(ctx context.Context, points []store.Datapoint) error
 	DatapointsRange(ctx context.Context, q store.Querier, metric alarm.Metric, from, to time.Time) ([]store.Datapoint, error)
 	Prune(ctx context.Context, datapoints, history, requests time.Time) error
@@ -38,6 +38,8 @@ type Store interface {
 // Config is what an engine works with.
 type Config struct {
 	Store     Store
+	Leases    Leases                                // nil: there is no other replica, and every alarm is this one's
+	Others    Others                                // needed with Leases
 	Decode    func(store.Alarm) (Definition, error) // reads store.Alarm.Definition
 	Sources   map[series.Source]metrics.Source      // those that are set up
 	ARN       func(alarm string) string             // of an alarm, for reasons; nil gives the name
@@ -90,6 +92,7 @@ type Engine struct {
 	held     map[string]bool                // alarms that a change is about: not evaluated meanwhile
 	stale    map[string]bool                // alarms of changes that may or may not have been committed: to be read again
 	pending  pending
+	shared   shared
 
 	wake, fetch chan struct{} // to evaluate; to fetch
 	polls       chan struct{} // a token for each source that is asked
@@ -105,11 +108,13 @@ func New(cfg Config) *Engine {
 	return &Engine{
 		cfg: cfg, hub: watch.NewHub[string, Alarm](), changing: make(chan struct{}, 1), alarms: map[string]*watched{},
 		byMetric: map[alarm.Metric]map[string]*watched{}, parents: map[string]map[string]*watched{}, held: map[string]bool{}, stale: map[string]bool{},
-		pending: newPending(), wake: make(chan struct{}, 1), fetch: make(chan struct{}, 1), polls: make(chan struct{}, maxPolls),
+		pending: newPending(), shared: shared{generations: map[int]int64{}, told: make(chan struct{}, 1)},
+		wake: make(chan struct{}, 1), fetch: make(chan struct{}, 1), polls: make(chan struct{}, maxPolls),
 	}
 }
 
-// Load takes up every alarm with the datapoints of its evaluation range.
+// Load takes up every alarm with the datapoints of its evaluation range; with leases without them: they are read when the alarm
+// becomes this replica's.
 func (e *Engine) Load(ctx context.Context) error {
 	list, err := e.cfg.Store.AlarmsAll(ctx)
 	if err != nil {
@@ -191,6 +196,9 @@ func (e *Engine) Push(points []store.Datapoint) {
 	for _, p := range points {
 		e.pending.add(p)
 		for _, w := range e.byMetric[p.Metric] {
+			if !w.mine {
+				continue // its datapoints are read when it becomes this replica's
+			}
 			w.add(p)
 			if w.matters(p.Time, now) {
 				w.due, kick = time.Time{}, true

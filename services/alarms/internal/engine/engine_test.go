@@ -156,7 +156,7 @@ func (f *fixture) setState(name, state string) error {
 		}
 		stored.State, stored.StateTime = state, f.clock
 		item := store.HistoryItem{Alarm: name, Time: f.clock, Type: store.StateUpdate, Summary: "set to " + state}
-		return SetState(stored), f.store.StateSave(f.t.Context(), tx, stored, item)
+		return SetState(stored), f.store.StateSave(f.t.Context(), tx, stored, item, store.Fence{})
 	})
 }
 

@@ -30,7 +30,7 @@ func (e *Engine) evaluateDue(ctx context.Context, now time.Time) time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for name, w := range e.alarms {
-		if w.Definition.Metric != nil && !e.held[name] && !w.due.After(now) {
+		if w.Definition.Metric != nil && e.may(w) && !e.held[name] && !w.due.After(now) {
 			e.evaluate(ctx, w, now)
 		}
 	}
@@ -41,7 +41,7 @@ func (e *Engine) evaluateDue(ctx context.Context, now time.Time) time.Time {
 	}
 	next := now.Add(maxEvaluations)
 	for name, w := range e.alarms {
-		if !e.held[name] && w.due.Before(next) {
+		if !e.held[name] && (e.may(w) || w.Definition.Composite != nil) && w.due.Before(next) {
 			next = w.due
 		}
 	}
@@ -99,6 +99,10 @@ func (e *Engine) trouble(w *watched, t Trouble) {
 		e.cfg.Log.Info("evaluation of an alarm", "alarm", w.Definition.Name, "evaluation_state", t.State, "reason", t.Reason)
 	}
 	w.Trouble = t
+	if e.cfg.Leases != nil && e.may(w) {
+		w.Stored.EvaluationState, w.Stored.EvaluationReason = t.State, t.Reason
+		e.pending.states = append(e.pending.states, &stateChange{alarm: w.Stored})
+	}
 	e.hub.Set(w.Definition.Name, w.Alarm)
 	e.renew(w.Definition.Name)
 }

@@ -50,7 +50,7 @@ func (e *Engine) fetchDue(ctx context.Context, now time.Time) time.Time {
 	defer e.mu.Unlock()
 	next := now.Add(maxEvaluations)
 	for _, w := range e.alarms {
-		if w.state == nil {
+		if w.state == nil || !e.may(w) {
 			continue
 		}
 		if w.state.cancel == nil && !w.state.due.After(now) {

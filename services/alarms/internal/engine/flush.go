@@ -22,26 +22,37 @@ func (e *Engine) flushLoop(ctx context.Context) {
 	ticker := time.NewTicker(flushPeriod)
 	defer ticker.Stop()
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := e.flush(ctx); err != nil && ctx.Err() == nil {
-				states, points := e.waiting()
-				e.cfg.Log.Warn("cannot save alarms; trying again", "states", states, "datapoints", points, "cause", err)
-			}
+			err = e.flush(ctx)
+		case <-e.shared.told:
+			err = e.catchUp(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			states, points := e.waiting()
+			e.cfg.Log.Warn("cannot save alarms; trying again", "states", states, "datapoints", points, "cause", err)
 		}
 	}
 }
 
 // flush saves what waits; what cannot be saved waits on. States and datapoints do not wait for each other.
 func (e *Engine) flush(ctx context.Context) error {
+	return e.do(ctx, e.takeOver, e.flushStates, e.flushPoints, e.follow, e.resync)
+}
+
+// catchUp takes over what others did. It saves nothing: messages of others do not make the batches smaller.
+func (e *Engine) catchUp(ctx context.Context) error { return e.do(ctx, e.takeOver, e.follow, e.resync) }
+
+func (e *Engine) do(ctx context.Context, steps ...func(context.Context) error) error {
 	if err := e.begin(ctx); err != nil {
 		return err
 	}
 	defer e.end()
 	var errs []error
-	for _, step := range []func(context.Context) error{e.flushStates, e.flushPoints, e.resync} {
+	for _, step := range steps {
 		bounded, cancel := context.WithTimeout(ctx, flushTimeout)
 		errs = append(errs, step(bounded))
 		cancel()
@@ -51,7 +62,7 @@ func (e *Engine) flush(ctx context.Context) error {
 
 func (e *Engine) flushStates(ctx context.Context) error {
 	e.mu.Lock()
-	states := slices.Clone(e.pending.states)
+	states := e.savable(slices.Clone(e.pending.states))
 	e.mu.Unlock()
 	save := func(batch []*stateChange) error {
 		return e.cfg.Store.InTx(ctx, func(tx pgx.Tx) error { return e.saveStates(ctx, tx, batch) })
@@ -65,13 +76,14 @@ func (e *Engine) flushStates(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		e.tellOf(ctx, batch)
 	}
 	return nil
 }
 
 func (e *Engine) saveStates(ctx context.Context, tx pgx.Tx, states []*stateChange) error {
 	for _, c := range states {
-		if err := e.cfg.Store.StateSave(ctx, tx, c.alarm, c.item); err != nil {
+		if err := e.cfg.Store.StateSave(ctx, tx, c.alarm, c.item, e.fence(c.alarm.Name)); err != nil {
 			return err
 		}
 	}
@@ -111,8 +123,10 @@ func (e *Engine) flushPoints(ctx context.Context) error {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.pending.giveBack(points[done:])
+		return err
 	}
-	return err
+	e.tell(ctx, newPoints)
+	return nil
 }
 
 // saveAll saves items at once. When the database refuses them it saves halves, until a bad item stands alone and is given up.

@@ -13,6 +13,8 @@ const maxEvaluations = time.Minute // an alarm is looked at this often at the le
 // watched is an alarm in memory; Engine.mu guards it.
 type watched struct {
 	Alarm
+	mine    bool             // this replica evaluates it
+	seen    store.Snapshot   // with leases: the datapoints of others that are in buckets
 	keys    []alarm.Metric   // of a metric alarm, by metric
 	buckets []series.Buckets // likewise: the pushed samples of the evaluation range
 	state   *fetching        // nil if all data are pushed

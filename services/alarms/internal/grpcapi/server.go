@@ -198,5 +198,5 @@ func (s *Server) setState(ctx context.Context, tx pgx.Tx, req *alarmspb.SetAlarm
 	was := stored
 	stored.State, stored.Reason, stored.StateTime = strings.TrimPrefix(req.GetState().String(), "STATE_"), req.GetStateReason(), s.Now().UTC()
 	stored.ReasonData = req.GetStateReasonData()
-	return stored, s.Store.StateSave(ctx, tx, stored, engine.StateUpdate(was, stored))
+	return stored, s.Store.StateSave(ctx, tx, stored, engine.StateUpdate(was, stored), store.Fence{})
 }

@@ -20,8 +20,10 @@ type Datapoint struct {
 }
 
 const insertDatapoints = `
-INSERT INTO datapoints (metric, time, count, sum, minimum, maximum, values)
-SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::jsonb[])`
+INSERT INTO datapoints (metric, time, count, sum, minimum, maximum, values, origin)
+SELECT metric, time, count, sum, minimum, maximum, values, $8
+FROM unnest($1::bytea[], $2::timestamptz[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::jsonb[])
+  AS p (metric, time, count, sum, minimum, maximum, values)`
 
 // DatapointsAdd adds datapoints.
 func (s *Store) DatapointsAdd(ctx context.Context, points []Datapoint) error {
@@ -35,7 +37,7 @@ func (s *Store) DatapointsAdd(ctx context.Context, points []Datapoint) error {
 			values[i] = valuesJSON(p.Bucket.Values)
 		}
 	}
-	if _, err := s.db.Pool.Exec(ctx, insertDatapoints, metrics, times, counts, sums, mins, maxs, values); err != nil {
+	if _, err := s.db.Pool.Exec(ctx, insertDatapoints, metrics, times, counts, sums, mins, maxs, values, s.origin); err != nil {
 		return fmt.Errorf("save datapoints: %w", postgres.Classify(err))
 	}
 	return nil
@@ -76,24 +78,30 @@ SELECT time, count, sum, minimum, maximum, values FROM datapoints WHERE metric =
 	return list, nil
 }
 
-func datapoint(metric alarm.Metric, row pgx.CollectableRow) (Datapoint, error) {
+func datapoint(metric alarm.Metric, row pgx.CollectableRow, more ...any) (Datapoint, error) {
 	p := Datapoint{Metric: metric}
 	var values []byte
 	b := &p.Bucket
-	if err := row.Scan(&p.Time, &b.Count, &b.Sum, &b.Min, &b.Max, &values); err != nil {
+	if err := row.Scan(append([]any{&p.Time, &b.Count, &b.Sum, &b.Min, &b.Max, &values}, more...)...); err != nil {
 		return p, err
 	}
+	err := setValues(b, values)
+	return p, err
+}
+
+// setValues reads a bucket's values.
+func setValues(b *alarm.Bucket, values []byte) error {
 	if values == nil {
 		b.Opaque = true
-		return p, nil
+		return nil
 	}
 	var pairs [][2]float64
 	if err := json.Unmarshal(values, &pairs); err != nil {
-		return p, err
+		return err
 	}
 	b.Values = make(map[float64]float64, len(pairs))
 	for _, pair := range pairs {
 		b.Values[pair[0]] = pair[1]
 	}
-	return p, nil
+	return nil
 }

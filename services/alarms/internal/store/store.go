@@ -15,10 +15,16 @@ import (
 )
 
 // Store is the alarms service's schema.
-type Store struct{ db *postgres.DB }
+type Store struct {
+	db     *postgres.DB
+	origin string
+}
 
 // New returns a store on a migrated schema.
 func New(db *postgres.DB) *Store { return &Store{db: db} }
+
+// As returns the store of a replica, whose name is on the datapoints that it adds.
+func (s *Store) As(replica string) *Store { return &Store{db: s.db, origin: replica} }
 
 // InTx runs f in a transaction.
 func (s *Store) InTx(ctx context.Context, f func(pgx.Tx) error) error { return s.db.InTx(ctx, f) }
@@ -34,6 +40,15 @@ type Alarm struct {
 	ConfigurationTime time.Time
 	Kind              string     // Metric or Composite
 	SuppressorLeft    *time.Time // when a composite alarm's suppressor left ALARM last
+	EvaluationState   string     // what is wrong with evaluating it, by the replica that does
+	EvaluationReason  string
+}
+
+// Fence is the lease under which a replica saves. The zero Fence is for what users change.
+type Fence struct {
+	Holder     string
+	Shard      int
+	Generation int64
 }
 
 // The kinds of alarms.
@@ -56,7 +71,8 @@ type HistoryItem struct {
 	Type, Summary, Data string
 }
 
-const columns = `name, definition, state, state_reason, state_reason_data, state_time, configuration_time, kind, suppressor_left_time`
+const columns = `name, definition, state, state_reason, state_reason_data, state_time, configuration_time, kind, suppressor_left_time,
+  evaluation_state, evaluation_reason`
 
 // AlarmPut creates an alarm or replaces its definition; the state is kept. It returns the alarm as it is now and whether it is new.
 func (s *Store) AlarmPut(ctx context.Context, tx pgx.Tx, a Alarm) (Alarm, bool, error) {
@@ -74,9 +90,10 @@ func (s *Store) AlarmPut(ctx context.Context, tx pgx.Tx, a Alarm) (Alarm, bool, 
 		a = old
 	}
 	_, err = tx.Exec(ctx, `
-INSERT INTO alarms (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO alarms (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, configuration_time = excluded.configuration_time`,
-		a.Name, a.Definition, a.State, a.Reason, a.ReasonData, a.StateTime, a.ConfigurationTime, a.Kind, a.SuppressorLeft)
+		a.Name, a.Definition, a.State, a.Reason, a.ReasonData, a.StateTime, a.ConfigurationTime, a.Kind, a.SuppressorLeft,
+		a.EvaluationState, a.EvaluationReason)
 	if err != nil {
 		return a, created, fmt.Errorf("put alarm: %w", postgres.Classify(err))
 	}
@@ -140,17 +157,24 @@ func (s *Store) AlarmsDelete(ctx context.Context, tx pgx.Tx, names []string) err
 	return nil
 }
 
-// StateSave saves a change of state with its history item; without one (it has no type) only when the suppressor left ALARM. An alarm
-// that is gone is left alone.
-func (s *Store) StateSave(ctx context.Context, tx pgx.Tx, a Alarm, item HistoryItem) error {
+// fenced holds for a replica whose lease is in force, and keeps it in force until the transaction ends; and for users.
+const fenced = ` AND ($2 = '' OR EXISTS (SELECT FROM shard_leases WHERE shard = $3 AND generation = $4 AND holder = $2 FOR KEY SHARE))`
+
+// StateSave saves a change of state with its history item; without one (it has no type) only what stands beside the state. An alarm
+// that is gone, or that another replica evaluates by now, is left alone.
+func (s *Store) StateSave(ctx context.Context, tx pgx.Tx, a Alarm, item HistoryItem, f Fence) error {
 	if item.Type == "" {
-		if _, err := tx.Exec(ctx, `UPDATE alarms SET suppressor_left_time = $2 WHERE name = $1`, a.Name, a.SuppressorLeft); err != nil {
-			return fmt.Errorf("save alarm suppression: %w", postgres.Classify(err))
+		_, err := tx.Exec(ctx, `UPDATE alarms SET suppressor_left_time = $5, evaluation_state = $6, evaluation_reason = $7 WHERE name = $1`+fenced,
+			a.Name, f.Holder, f.Shard, f.Generation, a.SuppressorLeft, a.EvaluationState, a.EvaluationReason)
+		if err != nil {
+			return fmt.Errorf("save alarm: %w", postgres.Classify(err))
 		}
 		return nil
 	}
-	tag, err := tx.Exec(ctx, `UPDATE alarms SET state = $2, state_reason = $3, state_reason_data = $4, state_time = $5 WHERE name = $1`,
-		a.Name, a.State, a.Reason, a.ReasonData, a.StateTime)
+	tag, err := tx.Exec(ctx, `
+UPDATE alarms SET state = $5, state_reason = $6, state_reason_data = $7, state_time = $8, evaluation_state = $9, evaluation_reason = $10
+WHERE name = $1`+fenced,
+		a.Name, f.Holder, f.Shard, f.Generation, a.State, a.Reason, a.ReasonData, a.StateTime, a.EvaluationState, a.EvaluationReason)
 	if err != nil {
 		return fmt.Errorf("save alarm state: %w", postgres.Classify(err))
 	}

@@ -58,21 +58,28 @@ func (d *Deployments) Read(ctx context.Context, from outbox.Feed, record Recorde
 			return err
 		}
 	}
+	arrivals := receive(ctx, stream)
 	for {
-		answer, err := stream.Recv()
-		if p := problem.As(err); p != nil && errors.Is(err, problem.InvalidArgument) {
+		answers, broken := gather(arrivals)
+		var events []event.Event
+		for _, answer := range answers {
+			some, err := d.translate(ctx, answer.GetEvent())
+			if err != nil {
+				return err
+			}
+			events, token = append(events, some...), answer.GetResumeToken()
+		}
+		if len(answers) > 0 {
+			if err := record(ctx, token, events); err != nil {
+				return err
+			}
+		}
+		if p := problem.As(broken); p != nil && errors.Is(broken, problem.InvalidArgument) {
 			// The orchestrator does not know the place any more. What is read twice is dropped.
-			return errors.Join(err, record(ctx, "", nil))
+			return errors.Join(broken, record(ctx, "", nil))
 		}
-		if err != nil {
-			return err
-		}
-		events, err := d.translate(ctx, answer.GetEvent())
-		if err != nil {
-			return err
-		}
-		if err := record(ctx, answer.GetResumeToken(), events); err != nil {
-			return err
+		if broken != nil {
+			return broken
 		}
 	}
 }

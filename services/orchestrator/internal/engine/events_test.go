@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-deploy/slipway/migrations/orchestrator"
 	"github.com/slipway-deploy/slipway/platform/postgres/postgrestest"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/engine"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
 )
@@ -79,7 +80,7 @@ func TestEventsOfManyServicesAreReadFromPostgresInTheirOrder(t *testing.T) {
 	}
 	w.saved = func(service string) int64 { return read(strings.TrimPrefix(service, "default/")).Service.Generation }
 	e := w.over(db)
-	changes := e.Changes().Subscribe(nil)
+	changes := e.Listen(engine.EventsKey)
 	defer changes.Close()
 	if err := e.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -87,8 +88,10 @@ func TestEventsOfManyServicesAreReadFromPostgresInTheirOrder(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for slices.ContainsFunc(names, func(name string) bool { return read(name).Deployment != nil }) {
-		if _, err := changes.Next(ctx); err != nil {
-			t.Fatal(err)
+		select {
+		case <-changes.C:
+		case <-ctx.Done():
+			t.Fatal(ctx.Err())
 		}
 	}
 	e.Stop()

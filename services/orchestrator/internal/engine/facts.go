@@ -10,6 +10,7 @@ import (
 	"github.com/slipway-deploy/slipway/drivers/traffic"
 	healthcheckpb "github.com/slipway-deploy/slipway/gen/go/slipway/healthcheck/v1"
 	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
 )
 
 // facts is the latest of what each source said. A source whose stream is broken is not known.
@@ -63,6 +64,17 @@ func (f *facts) change(do func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	do()
+}
+
+// forgetCalls drops the invocations that have ended, of a service that has no deployment at work any more.
+func (f *facts) forgetCalls(service string) {
+	f.change(func() {
+		for id, call := range f.calls.by[service] {
+			if invocationFact(call).Status != rollout.HookInProgress {
+				f.calls.remove(service, id)
+			}
+		}
+	})
 }
 
 // noteTrouble notes what is wrong with a peer, "" for nothing, and reports whether that is news.

@@ -23,6 +23,7 @@ type lane struct {
 	name   string
 	do     func(ctx context.Context, o order) error
 	report func(o order, err error)
+	may    func() bool // the service is still this replica's
 
 	mu    sync.Mutex
 	next  *order
@@ -30,8 +31,8 @@ type lane struct {
 	given chan struct{}
 }
 
-func newLane(name string, do func(context.Context, order) error, report func(order, error)) *lane {
-	return &lane{name: name, do: do, report: report, given: make(chan struct{}, 1)}
+func newLane(name string, do func(context.Context, order) error, report func(order, error), may func() bool) *lane {
+	return &lane{name: name, do: do, report: report, may: may, given: make(chan struct{}, 1)}
 }
 
 // give replaces the order that waits, if one does.
@@ -87,6 +88,14 @@ func (l *lane) run(ctx context.Context) {
 			}
 			continue
 		}
+		if !l.may() { // the worker is about to end; if the lease comes back before that, the order still stands
+			l.ended(*o, errNotHeld)
+			select {
+			case <-ctx.Done():
+			case <-time.After(firstRetry):
+			}
+			continue
+		}
 		bounded, cancel := context.WithTimeout(ctx, callTimeout)
 		err := l.do(bounded, *o)
 		cancel()
@@ -109,11 +118,12 @@ func (l *lane) run(ctx context.Context) {
 
 // lanes are the parts of the world that a worker brings about: routes first among equals, for traffic is what users see.
 func (w *worker) newLanes() []*lane {
+	may := func() bool { return w.engine.holds(w.key) }
 	return []*lane{
-		newLane("the data plane", w.convergeRoutes, w.reported("the data plane")),
-		newLane("the runtime", w.convergeTaskSets, w.reported("the runtime")),
-		newLane("the healthcheck service", w.convergeHealth, w.reported("the healthcheck service")),
-		newLane("the hooks service", w.convergeHooks, w.reported("the hooks service")),
+		newLane("the data plane", w.convergeRoutes, w.reported("the data plane"), may),
+		newLane("the runtime", w.convergeTaskSets, w.reported("the runtime"), may),
+		newLane("the healthcheck service", w.convergeHealth, w.reported("the healthcheck service"), may),
+		newLane("the hooks service", w.convergeHooks, w.reported("the hooks service"), may),
 	}
 }
 

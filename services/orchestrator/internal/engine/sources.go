@@ -25,11 +25,19 @@ func (e *Engine) follow(s source) {
 	delay := firstRetry
 	for e.ctx.Err() == nil {
 		began := e.Now()
-		err := s.watch(e.ctx)
+		ctx, stream := e.open(s.name)
+		err := s.watch(ctx)
+		asked := ctx.Err() != nil
 		if e.ctx.Err() != nil {
+			stream.end()
 			return
 		}
 		e.facts.change(s.lost)
+		stream.end()
+		if asked { // its snapshot is on its way and wakes all
+			delay = firstRetry
+			continue
+		}
 		e.wakeAll()
 		if e.Now().Sub(began) > lastRetry {
 			delay = firstRetry

@@ -28,6 +28,7 @@ type memory struct {
 	deployments map[string]rollout.Deployment
 	events      map[string][]rollout.Event // by deployment; by "cluster/service" those of the service alone
 	batches     [][]store.Change           // that were saved
+	marks       []store.Mark               // of every event, as it was saved
 	tries       int                        // calls
 	down        error                      // of every call
 	unsavable   store.Key                  // a batch with it fails
@@ -43,13 +44,13 @@ func newMemory(t *testing.T) *memory {
 	}
 }
 
-func (m *memory) ServicesActive(context.Context) ([]rollout.State, error) {
+func (m *memory) ServicesActive(_ context.Context, wanted func(store.Key) bool) ([]rollout.State, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.tries++
 	var list []rollout.State
 	for key := range m.states {
-		if s := m.read(key); s.Service.Phase != rollout.Inactive {
+		if s := m.read(key); s.Service.Phase != rollout.Inactive && (wanted == nil || wanted(key)) {
 			list = append(list, s)
 		}
 	}
@@ -145,6 +146,7 @@ func (m *memory) record(key store.Key, events []rollout.Event) {
 			m.t.Errorf("event %d (%s) of %s was saved where %d was to come", e.Sequence, e.Name, of, want)
 		}
 		m.events[of] = append(m.events[of], e)
+		m.marks = append(m.marks, store.Mark{Cluster: key.Cluster, Service: key.Name, Deployment: e.Deployment})
 	}
 }
 
@@ -173,4 +175,33 @@ func (m *memory) saves() int { return get(m, func(m *memory) int { return len(m.
 
 func keyOf(s rollout.State) store.Key {
 	return store.Key{Cluster: s.Service.Cluster, Name: s.Service.Name}
+}
+
+// The store is its own feed. A position is one above the number of events.
+var _ engine.Feed = (*memory)(nil)
+
+func (m *memory) EventEnd(context.Context) (store.Position, error) {
+	return get(m, func(m *memory) store.Position { return store.Position{Tx: uint64(len(m.marks)) + 1} }), nil
+}
+
+func (m *memory) EventMarks(_ context.Context, since store.Position) ([]store.Mark, store.Position, error) {
+	marks := get(m, func(m *memory) []store.Mark { return slices.Clone(m.marks[since.Tx-1:]) })
+	return marks, store.Position{Tx: since.Tx + uint64(len(marks))}, nil
+}
+
+func (m *memory) Standing(context.Context) (map[store.Key]store.Stand, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[store.Key]store.Stand{}
+	for key := range m.states {
+		s := m.read(key)
+		stand := store.Stand{Generation: s.Service.Generation}
+		if s.Deployment != nil {
+			stand.Deployment = s.Deployment.ID
+		}
+		if s.Service.Phase != rollout.Inactive {
+			all[key] = stand
+		}
+	}
+	return all, m.down
 }

@@ -20,6 +20,9 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
+// errNotHeld is for what is another replica's by now.
+var errNotHeld = errors.New("the lease is over")
+
 // errNoService is for what others have of a service that the store does not know.
 var errNoService = errors.New("there is no such service")
 
@@ -28,8 +31,10 @@ type worker struct {
 	engine *Engine
 	key    store.Key
 	log    *slog.Logger
+	cancel context.CancelFunc
 	woken  chan struct{}
 	reload atomic.Bool
+	rest   atomic.Pointer[rest] // nil while it is at work
 
 	state *rollout.State // nil: to be loaded
 	world world          // what this worker has brought about
@@ -73,6 +78,10 @@ func (w *worker) run(ctx context.Context) {
 	defer lanes.Wait()
 	defer cancel()
 	for ctx.Err() == nil {
+		if !w.engine.holds(w.key) { // before it was told so: the program was stopped for longer than its lease
+			w.engine.drop(w)
+			return
+		}
 		if w.leaving() {
 			if w.idle() && w.engine.letGo(w) {
 				return
@@ -83,18 +92,24 @@ func (w *worker) run(ctx context.Context) {
 			}
 			continue
 		}
+		w.rest.Store(nil)
 		next, err := w.step(ctx)
 		switch {
 		case err == nil:
 			w.delay = 0
 		case ctx.Err() != nil:
 			return
+		case errors.Is(err, errNotHeld):
+			continue
 		default:
 			w.failed(err)
 			next = w.engine.Now().Add(w.delay)
 		}
 		if errors.Is(err, errNoService) && w.engine.letGo(w) {
 			return
+		}
+		if w.state != nil {
+			w.rest.Store(restOf(*w.state, next))
 		}
 		var wait <-chan time.Time
 		if !next.IsZero() {
@@ -123,6 +138,9 @@ func (w *worker) failed(err error) {
 // step observes, decides, persists and converges until nothing changes any more, and returns when to decide again.
 func (w *worker) step(ctx context.Context) (time.Time, error) {
 	for {
+		if !w.engine.holds(w.key) {
+			return time.Time{}, errNotHeld
+		}
 		if err := w.load(ctx); err != nil {
 			return time.Time{}, err
 		}
@@ -203,6 +221,9 @@ func (w *worker) persist(ctx context.Context, d rollout.Decision) error {
 		}
 	}
 	w.state = &next
-	w.engine.Published(w.key, next.Service.Generation, ids...)
+	if next.Deployment == nil {
+		w.engine.facts.forgetCalls(next.Service.Key())
+	}
+	w.engine.Published(ids...)
 	return nil
 }

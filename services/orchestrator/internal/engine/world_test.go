@@ -60,9 +60,11 @@ func newWorld(t *testing.T) *world {
 // another is one more engine over the same store and the same outside. It stops when the test ends.
 func (w *world) another() *engine.Engine { return w.over(w.store) }
 
-func (w *world) over(s engine.Store) *engine.Engine {
+func (w *world) over(s engine.Store) *engine.Engine { return w.sharing(s, nil) }
+
+func (w *world) sharing(s engine.Store, leases engine.Leases) *engine.Engine {
 	e := engine.New(engine.Config{
-		Store: s, Runtime: w.runtime, Traffic: w.traffic, Health: w.health, Hooks: w.hooks, Alarms: w.alarms,
+		Store: s, Leases: leases, Feed: w.store, Runtime: w.runtime, Traffic: w.traffic, Health: w.health, Hooks: w.hooks, Alarms: w.alarms,
 		Containers: containers, Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time {
 			w.asked.Add(1)
@@ -152,7 +154,16 @@ func (w *world) deploy(s rollout.State, id string, c rollout.Config) {
 // command is a user's: it is saved whatever the engine does, which is not told.
 func (w *world) command(name string, decide func(rollout.State) (rollout.Decision, error)) {
 	w.t.Helper()
-	w.save(decide(w.state(name)))
+	w.store.set(func(m *memory) { // as the API does, which locks the service
+		cmd, err := decide(m.read(key(name)))
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
+		if !m.write([]store.Change{{Next: cmd.Next, Events: cmd.Events, Ended: cmd.Ended}})[keyOf(cmd.Next)] {
+			w.t.Errorf("the command on %s was overtaken", name)
+		}
+	})
 }
 
 func (w *world) save(cmd rollout.Decision, err error) {

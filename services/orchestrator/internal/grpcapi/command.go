@@ -71,7 +71,7 @@ func (s *Server) save(ctx context.Context, tx pgx.Tx, key store.Key, cmd rollout
 		ids = append(ids, ended.Deployment.ID)
 	}
 	return func() {
-		s.Engine.Published(key, cmd.Next.Service.Generation, ids...)
+		s.Engine.Published(ids...)
 		s.Engine.Wake(key)
 	}, nil
 }

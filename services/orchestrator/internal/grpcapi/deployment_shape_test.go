@@ -41,7 +41,7 @@ func fullDeployment(s *rollout.State) {
 	old := s.Service.TaskSets[0].Revision
 	d.State, d.RolloutState, d.Reason, d.SupersededBy = rollout.RollbackSuccessful, rollout.RolloutFailed, "it failed", "d-next"
 	d.Stage, d.StageTime, d.Step, d.Sources = rollout.BakeTime, at(1), 2, []rollout.Revision{old}
-	d.InForceTime, d.TaskRan, d.StopRollsBack = at(1), true, true
+	d.InForceTime, d.TaskRan, d.StopRollsBack, d.FromNone = at(1), true, true, true
 	d.ShiftGeneration, d.ShiftTime, d.BakeUntil, d.ScaleUpDeadline, d.HooksStarted, d.Deadlocked = 3, at(2), at(3), at(4), true, true
 	d.Failures, d.FailureTime, d.BreakerTripped = 4, at(18), true
 	d.ErrorCode, d.RollbackOf, d.Undoes, d.RollbackDeployment = rollout.AlarmActive, "d-before", old, "d-after"

@@ -23,6 +23,7 @@ import (
 	"github.com/slipway-deploy/slipway/platform/postgres/postgrestest"
 	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/engine"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/feed"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/grpcapi"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
 )
@@ -72,7 +73,12 @@ func serveWith(t *testing.T, hooks hookspb.HookServiceClient, alarms alarmspb.Al
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := &grpcapi.Server{Store: e.store, Engine: e.engine, Runtime: e.runtime, Health: e.health, Hooks: hooks, Now: e.clock.Now}
+	events := feed.New(e.store, e.engine.Listen(engine.EventsKey).C, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	read := make(chan struct{})
+	go func() { defer close(read); events.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-read })
+	api := &grpcapi.Server{Store: e.store, Engine: e.engine, Feed: events, Runtime: e.runtime, Health: e.health, Hooks: hooks, Now: e.clock.Now}
 	api.Register(server)
 	server.Start()
 	t.Cleanup(func() { server.Stop(context.Background()) })

@@ -39,7 +39,7 @@ func (e *env) save(name string, change func(*rollout.State) []rollout.Event) rol
 	if err != nil || !saved[key] {
 		e.t.Fatalf("save %s: %v, %v", name, saved, err)
 	}
-	e.engine.Published(key, s.Service.Generation, ids...)
+	e.engine.Published(ids...)
 	return s
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-deploy/slipway/platform/grpcserver"
 	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/engine"
+	"github.com/slipway-deploy/slipway/services/orchestrator/internal/feed"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/rollout"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
 )
@@ -25,12 +26,14 @@ import (
 type Server struct {
 	Store   *store.Store
 	Engine  *engine.Engine
+	Feed    *feed.Feed // of events, at work
 	Runtime runtime.Runtime
 	Health  healthcheckpb.TargetGroupServiceClient
 	Hooks   hookspb.HookServiceClient
 	Now     func() time.Time
 
 	check func(message any) error // the rules of the contract
+	views views
 }
 
 // Register adds all of it to a gRPC server.

@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"context"
+	"sort"
 	"time"
 
 	"google.golang.org/grpc"
@@ -10,11 +11,10 @@ import (
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 	"github.com/slipway-deploy/slipway/platform/page"
 	"github.com/slipway-deploy/slipway/platform/problem"
-	"github.com/slipway-deploy/slipway/services/orchestrator/internal/engine"
 	"github.com/slipway-deploy/slipway/services/orchestrator/internal/store"
 )
 
-// Watchers look again after this long even when nothing woke them: another replica may have saved.
+// lookAgain is after how long a deployment is read again even when nothing was said of it: another replica may have saved.
 const lookAgain = time.Second
 
 const eventPage = 500
@@ -22,70 +22,33 @@ const eventPage = 500
 // resumeHeader is the response header that holds the resume_token of a stream's beginning.
 const resumeHeader = "slipway-resume-token"
 
-// waiter wakes when one of the engine's keys changes.
-type waiter struct {
-	next func(ctx context.Context) error
-	done func()
-}
-
-func (s *Server) waiter(key string) waiter {
-	sub := s.Engine.Changes().Subscribe(func(k string, _ int64) bool { return k == key })
-	return waiter{
-		next: func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, lookAgain)
-			defer cancel()
-			_, err := sub.Next(ctx)
-			return err
-		},
-		done: sub.Close,
-	}
-}
-
-// wait returns when it is time to look again, or the error that ends the stream.
-func (w waiter) wait(ctx context.Context) error {
-	_ = w.next(ctx) // a change, or the time to look again
-	return ctx.Err()
-}
-
 func (d *deployments) WatchDeployment(
 	req *orchestratorpb.WatchDeploymentRequest,
 	stream grpc.ServerStreamingServer[orchestratorpb.WatchDeploymentResponse],
 ) error {
 	ctx := stream.Context()
-	w := d.s.waiter("deployment:" + req.GetDeployment())
-	defer w.done()
+	v := d.s.views.open(req.GetDeployment(), d.s.Engine.Listen("deployment:"+req.GetDeployment()))
+	defer v.close()
 	after, sent := req.GetAfterSequence(), ""
 	for {
-		pb, err := d.get(ctx, req.GetDeployment())
+		pb, events, err := v.get(ctx, d)
 		if err != nil {
 			return err
 		}
-		events, err := d.s.Store.EventsOfDeployment(ctx, req.GetDeployment(), after, eventPage)
-		if err != nil {
-			return err
-		}
-		full := len(events) == eventPage
-		for len(events) > 0 && events[len(events)-1].Event.Sequence > pb.GetEventSequence() {
-			events = events[:len(events)-1] // saved since the deployment was read: they come with what they made of it
-		}
-		if stamp := pb.GetUpdateTime().AsTime().String() + pb.GetState().String(); len(events) > 0 || stamp != sent {
-			resp := &orchestratorpb.WatchDeploymentResponse{Deployment: pb}
-			for _, row := range events {
-				resp.Events = append(resp.Events, eventPB(row))
-				after = row.Event.Sequence
-			}
-			if err := stream.Send(resp); err != nil {
+		news := events[sort.Search(len(events), func(i int) bool { return events[i].GetSequence() > after }):]
+		stamp := pb.GetUpdateTime().AsTime().String() + pb.GetState().String()
+		for len(news) > 0 || stamp != sent {
+			n := min(len(news), eventPage)
+			if err := stream.Send(&orchestratorpb.WatchDeploymentResponse{Deployment: pb, Events: news[:n]}); err != nil {
 				return err
 			}
-			sent = stamp
+			sent, news = stamp, news[n:]
 		}
-		switch {
-		case full || after < pb.GetEventSequence():
-			continue
-		case pb.GetFinishTime() != nil:
+		after = max(after, pb.GetEventSequence())
+		if pb.GetFinishTime() != nil {
 			return nil
 		}
-		if err := w.wait(ctx); err != nil {
+		if err := v.wait(ctx); err != nil {
 			return err
 		}
 	}
@@ -120,39 +83,32 @@ func (e *events) ListEvents(ctx context.Context, req *orchestratorpb.ListEventsR
 
 func (e *events) WatchEvents(req *orchestratorpb.WatchEventsRequest, stream grpc.ServerStreamingServer[orchestratorpb.WatchEventsResponse]) error {
 	ctx := stream.Context()
-	var after store.Position
-	if page.Decode(req.GetResumeToken(), &after) != nil {
-		return problem.Invalid("resume_token", "must be a resume_token of an earlier answer")
-	}
-	w := e.s.waiter(engine.EventsKey)
-	defer w.done()
-	if req.GetResumeToken() == "" {
-		var err error
-		if after, err = e.s.Store.EventEnd(ctx); err != nil {
-			return err
+	var after *store.Position
+	if token := req.GetResumeToken(); token != "" {
+		after = &store.Position{}
+		if page.Decode(token, after) != nil {
+			return problem.Invalid("resume_token", "must be a resume_token of an earlier answer")
 		}
 	}
 	filter := store.EventFilter{Cluster: req.GetCluster(), Service: req.GetService(), Deployment: req.GetDeployment()}
+	reader, err := e.s.Feed.Subscribe(ctx, filter, after)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
 	// A stream that breaks before its first event can be resumed too: the header says where it begins, at once.
-	if err := stream.SendHeader(metadata.Pairs(resumeHeader, page.Encode(after))); err != nil {
+	if err := stream.SendHeader(metadata.Pairs(resumeHeader, page.Encode(reader.Position()))); err != nil {
 		return err
 	}
 	for {
-		list, err := e.s.Store.EventList(ctx, filter, after, eventPage)
+		list, err := reader.Next(ctx)
 		if err != nil {
 			return err
 		}
 		for _, row := range list {
-			after = row.Position
-			if err := stream.Send(&orchestratorpb.WatchEventsResponse{Event: eventPB(row), ResumeToken: page.Encode(after)}); err != nil {
+			if err := stream.Send(&orchestratorpb.WatchEventsResponse{Event: eventPB(row), ResumeToken: page.Encode(row.Position)}); err != nil {
 				return err
 			}
-		}
-		if len(list) == eventPage {
-			continue
-		}
-		if err := w.wait(ctx); err != nil {
-			return err
 		}
 	}
 }

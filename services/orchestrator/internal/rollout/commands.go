@@ -60,6 +60,9 @@ func UpdateService(s State, u Update, now time.Time) (Decision, error) {
 		if r.Deployment == nil && r.Service.anyFrozen() {
 			r.Service.rescale(spec.DesiredCount, *u.DesiredCount)
 		}
+		if d := r.Deployment; d != nil && spec.DesiredCount == 0 {
+			d.FromNone, d.ScaleUpDeadline = true, r.now.Add(d.Config.ScaleUpTimeout)
+		}
 		spec.DesiredCount = *u.DesiredCount
 	}
 	if err := Invalid(spec.Validate()); err != nil {

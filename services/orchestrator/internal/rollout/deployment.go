@@ -21,6 +21,7 @@ type Deployment struct {
 	ShiftTime       time.Time // when the present step was in force, zero until then
 	BakeUntil       time.Time // end of the step's or the deployment's bake time, zero until it began
 	ScaleUpDeadline time.Time
+	FromNone        bool      // the desired count was 0, and no task has been healthy since it is not
 	HooksStarted    bool      // the hooks of the present stage have been asked for
 	Hooks           []HookRun // of the present stage
 	Failures        int       // failed tasks, each counted once

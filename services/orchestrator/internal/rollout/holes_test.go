@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,65 @@ func TestLeftoversFollowTheDesiredCount(t *testing.T) {
 			w.pass(10 * time.Minute)
 			if got := [2]int{w.healthyOf("default/web/1"), w.healthyOf("default/web/2")}; got != want {
 				t.Errorf("headless %t, desired count %d: %v, want %v", headless, desired, got, want)
+			}
+		}
+	}
+}
+
+// While the data plane has not heard that a task drains it sends it requests: the task is not stopped, however long that takes.
+func TestATaskIsNotStoppedBeforeTheDataPlaneHasHeardOfIt(t *testing.T) {
+	t.Parallel()
+	c := config(Rolling, nil)
+	w := begun(t, 2, c)
+	delay := w.state.Service.Spec.LoadBalancer.DeregistrationDelay
+	mustDeploy(t, w, "d-2", c, false)
+	w.unknown["traffic"] = true
+	w.pass(5 * time.Second)
+	old := w.state.Service.TaskSets[0].Tasks
+	i := slices.IndexFunc(old, Task.draining)
+	if i < 0 {
+		t.Fatalf("no task drains\n%s", join(w.trace))
+	}
+	task := old[i]
+	for name, facts := range map[string]TrafficFacts{"not heard": {Known: true, Generation: task.DrainGeneration - 1}, "not known": {}} {
+		late := w.now.Add(2 * delay)
+		o := w.observe()
+		o.Traffic = facts
+		d := Decide(w.state, o, late)
+		kept := d.Next.Service.TaskSets[0].Tasks
+		if !slices.ContainsFunc(kept, func(x Task) bool { return x.Name == task.Name && x.DrainTime.After(late) }) {
+			t.Errorf("%s: %+v", name, kept)
+		}
+		if !slices.ContainsFunc(d.Next.Deployment.Conditions, func(c Condition) bool { return c.Type == WaitTraffic }) {
+			t.Errorf("%s: %+v", name, d.Next.Deployment.Conditions)
+		}
+		o.Traffic = TrafficFacts{Known: true, Generation: task.DrainGeneration}
+		if d := Decide(d.Next, o, late.Add(delay)); slices.ContainsFunc(d.Next.Service.TaskSets[0].Tasks, func(x Task) bool { return x.Name == task.Name }) {
+			t.Errorf("%s: heard, and the delay is over: %+v", name, d.Next.Service.TaskSets[0].Tasks)
+		}
+	}
+}
+
+// A service that is scaled to nothing in the middle of a shift, and up again, ends as if it had not been: its new revision is not
+// taken for failed while its tasks start again.
+func TestScaledToNothingAndUpAgainInTheMiddle(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{500 * time.Millisecond, 2 * time.Second, time.Minute, 4 * time.Minute} {
+		for _, gap := range []time.Duration{0, time.Second, 30 * time.Minute} {
+			c := config(Canary, nil)
+			w := newWorld(Spec{DesiredCount: 4, Config: c, LoadBalancer: testLoadBalancer()})
+			mustDeploy(t, w, "d-1", c, false)
+			w.run(time.Hour)
+			mustDeploy(t, w, "d-2", c, false)
+			w.pass(after)
+			none, four := 0, 4
+			w.try(UpdateService(w.state, Update{DesiredCount: &none}, w.now))
+			w.pass(gap)
+			w.try(UpdateService(w.state, Update{DesiredCount: &four}, w.now))
+			w.pass(2 * time.Hour)
+			w.sound(t)
+			if d := w.endedAs(t, "d-2"); d.State != Successful || w.healthyOf("default/web/2") != 4 {
+				t.Errorf("after %s, for %s: %s (%s), %d healthy\n%s", after, gap, d.State, d.Reason, w.healthyOf("default/web/2"), join(w.trace))
 			}
 		}
 	}

@@ -31,7 +31,8 @@ func (w *world) checkWeights(before, after Service) {
 		}
 	}
 	blind := w.unknown["runtime"] || w.unknown["health"] // a rollback then goes by what was known last
-	if after.Spec.DesiredCount == 0 || blind && w.by != nil && w.by.Rollback != nil {
+	shifts := w.by != nil && w.by.Stage == ProductionTrafficShift && w.by.Rollback == nil
+	if after.Spec.DesiredCount == 0 && !shifts || blind && w.by != nil && w.by.Rollback != nil {
 		return
 	}
 	for _, x := range after.Production {

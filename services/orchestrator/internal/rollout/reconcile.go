@@ -62,7 +62,7 @@ func (r *run) keeper() *TaskSet {
 }
 
 func (r *run) servesBetter(a, b *TaskSet) bool {
-	enough := r.quorum()
+	enough := max(r.quorum(), 1) // also when none is wanted: traffic stays where tasks are healthy
 	own := a.Revision.ID == r.Service.Current
 	switch aEnough, bEnough := a.healthy() >= enough, b.healthy() >= enough; {
 	case aEnough != bEnough:

@@ -3,6 +3,7 @@ package rollout
 import (
 	"slices"
 	"strconv"
+	"time"
 )
 
 const noUpperBound = 1 << 30
@@ -195,18 +196,39 @@ func (r *run) drain(task *Task) {
 func (r *run) endDrains() {
 	for i := range r.Service.TaskSets {
 		set := &r.Service.TaskSets[i]
-		set.Tasks = slices.DeleteFunc(set.Tasks, func(t Task) bool {
-			if !t.draining() {
-				return false
+		kept := set.Tasks[:0]
+		for _, task := range set.Tasks {
+			if !task.draining() || !r.drained(&task) {
+				kept = append(kept, task)
 			}
-			told := r.obs.Traffic.Known && r.obs.Traffic.Generation >= t.DrainGeneration && r.obs.Traffic.Drained[t.Name]
-			if told || !t.DrainTime.After(r.now) {
-				return true
-			}
-			r.wait(WaitDrain, t.DrainTime, "what is still in flight is cut", "requests in flight to draining tasks")
-			return false
-		})
+		}
+		set.Tasks = kept
 	}
+}
+
+// drained reports whether nothing is in flight to the task any more, or its time is over. It is not over while the data plane has
+// not heard of it and still sends it requests: what began last then has the delay again.
+func (r *run) drained(task *Task) bool {
+	heard := r.obs.Traffic.Known && r.obs.Traffic.Generation >= task.DrainGeneration
+	over := !task.DrainTime.After(r.now)
+	switch {
+	case heard && r.obs.Traffic.Drained[task.Name], over && (heard || r.Service.Phase != Active):
+		return true
+	case heard || r.Service.Phase != Active:
+		r.wait(WaitDrain, task.DrainTime, "what is still in flight is cut", "requests in flight to draining tasks")
+		return false
+	case over && r.deregistrationDelay() > 0:
+		task.DrainTime = r.now.Add(r.deregistrationDelay())
+	}
+	r.wait(WaitTraffic, time.Time{}, "", "the data plane to take draining tasks out of service")
+	return false
+}
+
+func (r *run) deregistrationDelay() time.Duration {
+	if lb := r.Service.Spec.LoadBalancer; lb != nil {
+		return lb.DeregistrationDelay
+	}
+	return 0
 }
 
 // startMissing starts tasks up to the set's Count, at most room of them, and returns how many.

@@ -169,8 +169,7 @@ func (r *run) shiftStep() bool {
 	step := d.Config.Steps[d.Step-1]
 	set := r.target()
 	set.Count = step.Tasks(r.Service.Spec.DesiredCount)
-	if set.healthy() == 0 && set.Count > 0 {
-		r.fail(HealthConstraints, "no task of the new revision is healthy", true)
+	if !r.alive(step) {
 		return false
 	}
 	if d.ShiftTime.IsZero() {
@@ -178,7 +177,7 @@ func (r *run) shiftStep() bool {
 			return false
 		}
 		share := r.shareOf(set, step)
-		if !r.alarmsKnown() || !r.healthKnown() || !r.shiftProduction(set.TargetGroup, share) {
+		if !r.alarmsKnown() || !r.healthKnown() || !r.othersStopped() || !r.shiftProduction(set.TargetGroup, share) {
 			return false
 		}
 		d.ShiftTime = r.now
@@ -197,6 +196,42 @@ func (r *run) shiftStep() bool {
 		return false
 	}
 	return (!step.Pause || r.stepContinued()) && r.alarmsKnown()
+}
+
+// alive reports whether a task of the new revision is healthy, or none is wanted. A new revision of which none is healthy any more
+// has failed, but for one that was scaled up from nothing: it gets the time of a scale-up.
+func (r *run) alive(step TrafficStep) bool {
+	d, set := r.Deployment, r.target()
+	switch {
+	case set.Count == 0:
+		return true
+	case set.healthy() > 0:
+		d.FromNone = false
+		return true
+	case d.FromNone:
+		return r.scaledUp(step)
+	}
+	r.fail(HealthConstraints, "no task of the new revision is healthy", true)
+	return false
+}
+
+// othersStopped holds traffic where tasks are healthy when the service is scaled to nothing, until they are told to stop.
+func (r *run) othersStopped() bool {
+	if r.Service.Spec.DesiredCount > 0 {
+		return true
+	}
+	stopped := true
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		if set.Revision.ID == r.Deployment.Target.ID {
+			continue
+		}
+		if set.Count = 0; set.healthy() > 0 {
+			stopped = false
+			r.wait(WaitDrain, time.Time{}, "", "tasks of %s to stop: the desired count is 0", set.Revision.ID)
+		}
+	}
+	return stopped
 }
 
 // shareOf is the share that a step gives to the new revision: its own, and what is there already where it would else go to
@@ -323,8 +358,7 @@ func (r *run) bake() bool {
 		d.BakeUntil = r.now.Add(d.Config.BakeTime)
 	}
 	r.target().Count = r.Service.Spec.DesiredCount
-	if r.target().healthy() == 0 && r.target().Count > 0 {
-		r.fail(HealthConstraints, "no task of the new revision is healthy", true)
+	if !r.alive(TrafficStep{}) {
 		return false
 	}
 	if d.BakeUntil.After(r.now) {

@@ -73,20 +73,66 @@ func scanAggregate(row pgx.CollectableRow) (Aggregate, error) {
 	return a, nil
 }
 
-// ServicesActive returns every service that is not deleted: what the engine works on.
-func (s *Store) ServicesActive(ctx context.Context) ([]rollout.State, error) {
-	rows, err := s.reads.Query(ctx, selectAggregate+` WHERE s.phase <> 'INACTIVE' ORDER BY s.cluster, s.name`)
+// activeChunk is how many states are read in one statement.
+const activeChunk = 500
+
+// ServicesActive returns the services that are not deleted and that are wanted, nil for all: what an engine works on. The states
+// of the others are not read.
+func (s *Store) ServicesActive(ctx context.Context, wanted func(Key) bool) ([]rollout.State, error) {
+	standing, err := s.Standing(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list active services: %w", postgres.Classify(err))
+		return nil, err
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (rollout.State, error) {
-		a, err := scanAggregate(row)
-		return a.State, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list active services: %w", postgres.Classify(err))
+	var clusters, names []string
+	for key := range standing {
+		if wanted == nil || wanted(key) {
+			clusters, names = append(clusters, key.Cluster), append(names, key.Name)
+		}
+	}
+	list := make([]rollout.State, 0, len(names))
+	for len(names) > 0 {
+		n := min(len(names), activeChunk)
+		rows, err := s.reads.Query(ctx, selectAggregate+` JOIN unnest($1::text[], $2::text[]) AS wanted (cluster, name)
+  ON s.cluster = wanted.cluster AND s.name = wanted.name
+WHERE s.phase <> 'INACTIVE'`, clusters[:n], names[:n])
+		if err != nil {
+			return nil, fmt.Errorf("list active services: %w", postgres.Classify(err))
+		}
+		chunk, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (rollout.State, error) {
+			a, err := scanAggregate(row)
+			return a.State, err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list active services: %w", postgres.Classify(err))
+		}
+		list, clusters, names = append(list, chunk...), clusters[n:], names[n:]
 	}
 	return list, nil
+}
+
+// Stand is how far a service has come.
+type Stand struct {
+	Generation int64
+	Deployment string // at work; "" for none
+}
+
+// Standing returns how far each service has come that is not deleted.
+func (s *Store) Standing(ctx context.Context) (map[Key]Stand, error) {
+	rows, err := s.reads.Query(ctx, `SELECT cluster, name, generation, coalesce(deployment, '') FROM services WHERE phase <> 'INACTIVE'`)
+	if err != nil {
+		return nil, fmt.Errorf("list services: %w", postgres.Classify(err))
+	}
+	all := map[Key]Stand{}
+	var key Key
+	var stand Stand
+	_, err = pgx.ForEachRow(rows, []any{&key.Cluster, &key.Name, &stand.Generation, &stand.Deployment}, func() error {
+		all[key] = stand
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list services: %w", postgres.Classify(err))
+	}
+	return all, nil
 }
 
 // ServicesList returns services by cluster and name, after a cluster and name.

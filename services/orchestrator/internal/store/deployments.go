@@ -23,7 +23,14 @@ type deploymentRows struct {
 	bodies                                    [][]byte
 	created                                   []time.Time
 	finished                                  []*time.Time
-	first                                     []rollout.Deployment // new ones, for their service revisions
+	first                                     revisionRows // of new ones
+}
+
+// revisionRows gathers the service revisions of new deployments.
+type revisionRows struct {
+	clusters, services, taskDefinitions, deployments []string
+	numbers                                          []int64
+	created                                          []time.Time
 }
 
 func (r *deploymentRows) add(service rollout.Service, d *rollout.Deployment, queued bool) error {
@@ -36,7 +43,10 @@ func (r *deploymentRows) add(service rollout.Service, d *rollout.Deployment, que
 	r.generations, r.bodies, r.created = append(r.generations, service.Generation), append(r.bodies, body), append(r.created, d.CreateTime)
 	r.finished, r.queued = append(r.finished, orNull(d.FinishTime)), append(r.queued, queued)
 	if d.State == rollout.Pending {
-		r.first = append(r.first, *d)
+		f := &r.first
+		f.clusters, f.services, f.numbers = append(f.clusters, service.Cluster), append(f.services, service.Name), append(f.numbers, d.Target.Number)
+		f.taskDefinitions, f.deployments = append(f.taskDefinitions, d.Target.TaskDefinition), append(f.deployments, d.ID)
+		f.created = append(f.created, d.Target.CreateTime)
 	}
 	return nil
 }
@@ -46,37 +56,6 @@ func orNull(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
-}
-
-const upsertDeployments = `
-INSERT INTO deployments (id, cluster, service, generation, state, rollout_state, body, create_time, finish_time, queued)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[], $9::timestamptz[],
-  $10::boolean[])
-ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, state = excluded.state, rollout_state = excluded.rollout_state,
-  body = excluded.body, finish_time = excluded.finish_time, queued = excluded.queued`
-
-const insertRevision = `
-INSERT INTO service_revisions (cluster, service, number, task_definition, deployment, create_time)
-VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`
-
-func (r *deploymentRows) queue(batch *pgx.Batch) {
-	if len(r.ids) == 0 {
-		return
-	}
-	batch.Queue(upsertDeployments, r.ids, r.clusters, r.services, r.generations, r.states, r.rollouts, r.bodies, r.created, r.finished, r.queued)
-	for _, d := range r.first {
-		i := indexOf(r.ids, d.ID)
-		batch.Queue(insertRevision, r.clusters[i], r.services[i], d.Target.Number, d.Target.TaskDefinition, d.ID, d.Target.CreateTime)
-	}
-}
-
-func indexOf(ids []string, id string) int {
-	for i := range ids {
-		if ids[i] == id {
-			return i
-		}
-	}
-	return -1
 }
 
 // DeploymentRow is a deployment with the service it belongs to.

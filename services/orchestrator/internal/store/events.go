@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,20 +35,15 @@ func (r *eventRows) add(service rollout.Service, events []rollout.Event) {
 	}
 }
 
-const insertEvents = `
-INSERT INTO events (cluster, service, deployment, sequence, type, name, reason, detail, time)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])`
-
-func (r *eventRows) queue(batch *pgx.Batch) {
-	if len(r.names) > 0 {
-		batch.Queue(insertEvents, r.clusters, r.services, r.deployments, r.sequences, r.types, r.names, r.reasons, r.details, r.times)
-	}
-}
-
 // Position is a reader's place in the order of all events.
 type Position struct {
 	Tx uint64
 	ID int64
+}
+
+// After reports whether the place is behind another one.
+func (p Position) After(other Position) bool {
+	return p.Tx > other.Tx || p.Tx == other.Tx && p.ID > other.ID
 }
 
 // EventRow is an event with its place.
@@ -61,6 +57,12 @@ type EventRow struct {
 type EventFilter struct {
 	Cluster, Service, Deployment string
 	Names                        []string
+}
+
+// Selects reports whether the filter selects the event.
+func (f EventFilter) Selects(e EventRow) bool {
+	return (f.Cluster == "" || f.Cluster == e.Cluster) && (f.Service == "" || f.Service == e.Service) &&
+		(f.Deployment == "" || f.Deployment == e.Event.Deployment) && (len(f.Names) == 0 || slices.Contains(f.Names, e.Event.Name))
 }
 
 const selectEvents = `SELECT tx::text AS position, id, cluster, service, deployment, sequence, type, name, reason, detail, time FROM events`
@@ -103,6 +105,39 @@ func (s *Store) EventEnd(ctx context.Context) (Position, error) {
 	}
 	n, err := strconv.ParseUint(tx, 10, 64)
 	return Position{Tx: n}, err
+}
+
+// Mark is a service, and a deployment of it or "", that events tell of.
+type Mark struct{ Cluster, Service, Deployment string }
+
+// Only events of transactions that are as recent as the position are looked at, and each once, as in EventList.
+const listMarks = `
+SELECT DISTINCT cluster, service, deployment, pg_snapshot_xmin(pg_current_snapshot())::text FROM (
+  SELECT cluster, service, deployment FROM events
+  WHERE tx >= $1::text::xid8 AND tx < pg_snapshot_xmin(pg_current_snapshot())
+) recent
+UNION ALL SELECT '', '', '', pg_snapshot_xmin(pg_current_snapshot())::text`
+
+// EventMarks returns what the events tell of that have become visible since a position, and the position for the next call.
+func (s *Store) EventMarks(ctx context.Context, since Position) ([]Mark, Position, error) {
+	rows, err := s.reads.Query(ctx, listMarks, strconv.FormatUint(since.Tx, 10))
+	if err != nil {
+		return nil, since, fmt.Errorf("follow events: %w", postgres.Classify(err))
+	}
+	var marks []Mark
+	var mark Mark
+	var end string
+	_, err = pgx.ForEachRow(rows, []any{&mark.Cluster, &mark.Service, &mark.Deployment, &end}, func() error {
+		if mark.Service != "" {
+			marks = append(marks, mark)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, since, fmt.Errorf("follow events: %w", postgres.Classify(err))
+	}
+	tx, err := strconv.ParseUint(end, 10, 64)
+	return marks, Position{Tx: tx}, err
 }
 
 func collectEvents(rows pgx.Rows, err error) ([]EventRow, error) {

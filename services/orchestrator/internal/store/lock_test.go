@@ -47,6 +47,27 @@ func TestWhoWaitedForTheLockReadsTheDeploymentAsItIsThen(t *testing.T) {
 	}
 }
 
+// A service that somebody holds, maybe a program that was stopped, holds up no other.
+func TestASaveDoesNotWaitForAServiceThatIsLocked(t *testing.T) {
+	t.Parallel()
+	s, _ := setup(t)
+	locked, free := step(create(t, s, "locked")), step(create(t, s, "free"))
+	err := s.InTx(t.Context(), func(tx pgx.Tx) error {
+		if _, err := s.ServiceLock(t.Context(), tx, "default", "locked"); err != nil {
+			return err
+		}
+		saved, err := s.Save(t.Context(), []store.Change{locked, free})
+		if len(saved) != 1 || !saved[store.Key{Cluster: "default", Name: "free"}] {
+			t.Errorf("saved %v", saved)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustSave(t, s, locked)
+}
+
 // waitForALock returns when a transaction of the test's database waits for another.
 func waitForALock(t *testing.T, db *postgres.DB) {
 	t.Helper()

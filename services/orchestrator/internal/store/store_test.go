@@ -155,7 +155,7 @@ func TestWhatIsSavedIsRead(t *testing.T) {
 		len(again.Events) > 0 {
 		t.Errorf("the state that was read decides otherwise than the one that was saved: %+v", again.Events)
 	}
-	if all, err := s.ServicesActive(t.Context()); err != nil || len(all) != 1 {
+	if all, err := s.ServicesActive(t.Context(), nil); err != nil || len(all) != 1 {
 		t.Errorf("%d active services: %v", len(all), err)
 	}
 }
