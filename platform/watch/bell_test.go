@@ -47,24 +47,26 @@ func TestABellWakesWhoListensToTheKey(t *testing.T) {
 // Who is woken finds the ring counted, so that what it reads after is not older.
 func TestARingIsCountedBeforeItWakes(t *testing.T) {
 	t.Parallel()
+	const listeners, rings = 8, 1000
 	b := watch.NewBell[string]()
-	var wg sync.WaitGroup
-	for range 8 {
+	var wg, woken sync.WaitGroup
+	for range listeners {
 		l := b.Listen("a")
 		wg.Go(func() {
 			defer l.Close()
-			for last := int64(0); last < 1000; {
+			for n := range int64(rings) {
 				<-l.C
-				now := l.Count()
-				if now <= last && now < 1000 {
-					t.Errorf("woken at %d after %d", now, last)
+				if now := l.Count(); now != n+1 {
+					t.Errorf("woken by ring %d, which finds %d", n+1, now)
 				}
-				last = now
+				woken.Done()
 			}
 		})
 	}
-	for range 1000 {
+	for range rings {
+		woken.Add(listeners)
 		b.Ring("a")
+		woken.Wait()
 	}
 	wg.Wait()
 }

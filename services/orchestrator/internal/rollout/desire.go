@@ -130,6 +130,7 @@ func (s *Service) routes(lb *LoadBalancer) *Routes {
 // few (ELB fails open, unless it is told not to), and those that drain.
 func (s *Service) routed(lb *LoadBalancer, targetGroup string) RoutedTargetGroup {
 	var healthy, rest, draining []Target
+	first := s.firstHealthy(targetGroup)
 	for _, set := range s.TaskSets {
 		if set.TargetGroup != targetGroup {
 			continue
@@ -142,7 +143,7 @@ func (s *Service) routed(lb *LoadBalancer, targetGroup string) RoutedTargetGroup
 				target.Draining, target.DrainTime = true, t.DrainTime
 				draining = append(draining, target)
 			case t.Healthy:
-				if lb.SlowStart > 0 {
+				if lb.SlowStart > 0 && !t.CreateTime.Equal(first.CreateTime) {
 					target.StartTime = t.HealthyTime
 				}
 				healthy = append(healthy, target)
@@ -155,6 +156,19 @@ func (s *Service) routed(lb *LoadBalancer, targetGroup string) RoutedTargetGroup
 		healthy = append(healthy, rest...)
 	}
 	return RoutedTargetGroup{Name: targetGroup, Targets: append(healthy, draining...)}
+}
+
+// firstHealthy is the task of the target group that has been healthy for longest. It and those that were registered with it do not
+// start slowly: the group had nothing before (ELB: slow start mode).
+func (s *Service) firstHealthy(targetGroup string) (first Task) {
+	for _, set := range s.TaskSets {
+		for _, t := range set.Tasks {
+			if set.TargetGroup == targetGroup && t.Healthy && !t.draining() && (first.Name == "" || t.HealthyTime.Before(first.HealthyTime)) {
+				first = t
+			}
+		}
+	}
+	return first
 }
 
 // percents tells weights by service revision.

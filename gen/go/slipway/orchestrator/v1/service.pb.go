@@ -626,7 +626,7 @@ type LoadBalancer struct {
 	// How long a target may drain; it ends sooner when nothing is in flight. 0 to 3600 s. Default 300 s.
 	DeregistrationDelay *durationpb.Duration `protobuf:"bytes,9,opt,name=deregistration_delay,json=deregistrationDelay,proto3" json:"deregistration_delay,omitempty"`
 	// How long a new target's share grows from nothing to its full part, 0 (off) or up to 900 s; ELB takes 30 s at least, this
-	// 1 s. Refused with LEAST_OUTSTANDING_REQUESTS, as in ELB.
+	// 1 s. The first targets of a target group start at once. Refused with LEAST_OUTSTANDING_REQUESTS, as in ELB.
 	SlowStart *durationpb.Duration `protobuf:"bytes,10,opt,name=slow_start,json=slowStart,proto3" json:"slow_start,omitempty"`
 	// When no task of a target group is healthy, its share goes to all of them (ELB fails open). Default true; false answers 503.
 	FailOpen *bool `protobuf:"varint,11,opt,name=fail_open,json=failOpen,proto3,oneof" json:"fail_open,omitempty"`

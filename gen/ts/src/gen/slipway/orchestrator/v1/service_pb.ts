@@ -351,7 +351,7 @@ export type LoadBalancer = Message<"slipway.orchestrator.v1.LoadBalancer"> & {
 
   /**
    * How long a new target's share grows from nothing to its full part, 0 (off) or up to 900 s; ELB takes 30 s at least, this
-   * 1 s. Refused with LEAST_OUTSTANDING_REQUESTS, as in ELB.
+   * 1 s. The first targets of a target group start at once. Refused with LEAST_OUTSTANDING_REQUESTS, as in ELB.
    *
    * @generated from field: google.protobuf.Duration slow_start = 10;
    */
