@@ -56,6 +56,7 @@ type Engine struct {
 	committer *committer
 	bell      *watch.Bell[string]
 	looking   chan struct{} // holds one token when others may have saved
+	shared    time.Time     // when there was another replica last; the goroutine's that sweeps
 	swept     struct {      // what the last sweep found; the goroutine's that sweeps
 		missing map[store.Key]bool
 		stuck   map[string]bool

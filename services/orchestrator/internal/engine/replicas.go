@@ -146,7 +146,7 @@ func (e *Engine) tell(key store.Key) {
 		return
 	}
 	e.done.Go(func() {
-		ctx, cancel := context.WithTimeout(e.ctx, tellTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), tellTimeout) // also while the engine stops
 		defer cancel()
 		if err := e.Leases.Tell(ctx, serviceName(key)); err != nil {
 			e.Log.Warn("the replica that works on a service could not be told of a change", "service", serviceName(key), "cause", err)

@@ -9,13 +9,19 @@ import (
 )
 
 const (
-	sweepShared = 2 * time.Second  // while another replica may have changed a service and its message was missed
+	sweepShared = 2 * time.Second  // while another replica may have changed a service and its message was missed ...
+	stillShared = 30 * time.Second // ... which may have been its last
 	sweepAlone  = 10 * time.Second // to find what should not be
 	overdue     = 30 * time.Second // after its time a decision is missing
 )
 
+// sweepEvery is for watchOthers alone.
 func (e *Engine) sweepEvery() time.Duration {
+	now := e.Now()
 	if e.Leases.Members() > 1 {
+		e.shared = now
+	}
+	if !e.shared.IsZero() && now.Sub(e.shared) < stillShared {
 		return sweepShared
 	}
 	return sweepAlone
