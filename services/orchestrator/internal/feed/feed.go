@@ -22,7 +22,10 @@ var _ Store = (*store.Store)(nil)
 const (
 	page = 500
 	// lookAgain is when events are looked for even when nothing was said of any.
-	lookAgain   = time.Second
+	lookAgain = time.Second
+	// lookSoon is when they are looked for again after something was said: an event cannot be read while an older transaction is
+	// open. The time doubles up to lookAgain.
+	lookSoon    = 5 * time.Millisecond
 	readTimeout = 5 * time.Second
 )
 
@@ -48,7 +51,7 @@ func New(s Store, saved <-chan struct{}, log *slog.Logger) *Feed {
 // Run reads until ctx ends.
 func (f *Feed) Run(ctx context.Context) {
 	var after store.Position
-	begun := false
+	begun, again := false, lookAgain
 	for ctx.Err() == nil {
 		var err error
 		if !begun {
@@ -70,7 +73,9 @@ func (f *Feed) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-f.saved:
-		case <-time.After(lookAgain):
+			again = lookSoon
+		case <-time.After(again):
+			again = min(2*again, lookAgain)
 		}
 	}
 }

@@ -24,9 +24,10 @@ type log struct {
 	list  []store.EventRow
 	reads int
 	fails error
+	seen  int // how many can be read, for those after wait for older transactions; -1 for all
 }
 
-func newLog() *log { return &log{saved: make(chan struct{}, 1)} }
+func newLog() *log { return &log{saved: make(chan struct{}, 1), seen: -1} }
 
 // add saves events of a service, of the deployment of that name.
 func (l *log) add(service string, n int) {
@@ -50,7 +51,10 @@ func (l *log) EventList(_ context.Context, f store.EventFilter, after store.Posi
 	defer l.mu.Unlock()
 	l.reads++
 	var list []store.EventRow
-	for _, e := range l.list {
+	for i, e := range l.list {
+		if l.seen >= 0 && i >= l.seen {
+			break
+		}
 		if f.Selects(e) && e.Position.After(after) && len(list) < limit {
 			list = append(list, e)
 		}
@@ -230,6 +234,27 @@ func TestAStoreThatFailsIsReadAgain(t *testing.T) {
 		l.fail(nil)
 		if got := names(t, r, 2); !slices.Equal(got, upTo(2, 3)) {
 			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// An event that cannot be read when it is told of, for an older transaction is open, is not a second late.
+func TestAnEventThatIsNotVisibleYetIsReadSoonAfter(t *testing.T) {
+	t.Parallel()
+	fed(t, func(t *testing.T, l *log, f *feed.Feed) {
+		r := subscribe(t, f, store.EventFilter{}, nil)
+		show := func(n int) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.seen = n
+		}
+		show(0)
+		l.add("web", 1)
+		began := time.Now()
+		time.AfterFunc(50*time.Millisecond, func() { show(1) })
+		names(t, r, 1)
+		if took := time.Since(began); took > 150*time.Millisecond {
+			t.Errorf("read after %s", took)
 		}
 	})
 }
