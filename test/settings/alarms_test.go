@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -23,7 +24,25 @@ func (v *service) alarm(state alarmspb.MetricAlarm_State) string {
 		v.t.Fatal(err)
 	}
 	v.becomes(state)
+	if state == isAlarm {
+		v.noticed()
+	}
 	return v.name
+}
+
+// noticed waits until the orchestrator knows that the alarm is in ALARM, which it hears of in a stream: a deployment of another
+// service waits for the alarm, or began before and ends of it.
+func (v *service) noticed() {
+	v.t.Helper()
+	other := begin(v.t, setup{desired: 1})
+	id := other.deploy(other.good(), watching(rolling, v.name, false))
+	other.until(id, "ALARM to be noticed", func(d *deployment) bool {
+		waits := func(c *orchestratorpb.Condition) bool { return c.GetType() == orchestratorpb.Condition_TYPE_ALARM }
+		return d.GetErrorCode() == "ALARM_ACTIVE" || slices.ContainsFunc(d.GetConditions(), waits)
+	})
+	if other.deployment(id).GetFinishTime() == nil {
+		other.stop(id, orchestratorpb.StopDeploymentRequest_STOP_TYPE_ABORT)
+	}
 }
 
 func (v *service) becomes(state alarmspb.MetricAlarm_State) {

@@ -141,7 +141,7 @@ func (w *world) checkRoutes(before, after traffic.Routes) {
 			if weight <= had[group] || other == group || none {
 				continue
 			}
-			if w.plan.Budget == 0 && len(targets[group]) == 0 && len(targets[other]) > 0 { // else an order may bring several saves at once
+			if len(targets[group]) == 0 && len(targets[other]) > 0 {
 				w.trace.violated("1 weights", "%s gets %d of 1000 and has no target, while %s has", group, weight, other)
 			}
 			if !alive(group) && alive(other) {

@@ -70,16 +70,26 @@ func (b *branch) kid(name string) *branch {
 	return k
 }
 
-// value is the value at the branch; several that have met are the elements of an array.
+// value is the value at the branch; several that have met are the elements of one array.
 func (b *branch) value() *value {
-	all := b.leaves
+	if len(b.leaves) == 1 && !b.isMap {
+		return b.leaves[0]
+	}
+	if b.isMap && len(b.leaves) == 0 {
+		return b.object()
+	}
+	all := &value{kind: array}
+	for _, leaf := range b.leaves {
+		if leaf.kind == array {
+			all.items = append(all.items, leaf.items...)
+		} else {
+			all.items = append(all.items, leaf)
+		}
+	}
 	if b.isMap {
-		all = append(all, b.object())
+		all.items = append(all.items, b.object())
 	}
-	if len(all) == 1 {
-		return all[0]
-	}
-	return &value{kind: array, items: all}
+	return all
 }
 
 func (b *branch) object() *value {

@@ -71,7 +71,10 @@ func (p *Pattern) Match(event []byte) (bool, error) {
 		return false, fmt.Errorf("the event: %w", err)
 	}
 	m := &matcher{}
-	matches := slices.ContainsFunc(p.rules, func(n *node) bool { return m.node(n, root).holds })
+	matches := slices.ContainsFunc(p.rules, func(n *node) bool {
+		holds, _ := m.holds(n, root)
+		return holds
+	})
 	if m.steps > maxMatchSteps {
 		return false, fmt.Errorf("the event is too large for the pattern: matching takes more than %d steps", maxMatchSteps)
 	}
@@ -104,17 +107,10 @@ func (r rule) tree() *node {
 	root := &node{}
 	for _, c := range r {
 		at := root
-		for i, name := range c.path {
-			f := at.field(name)
-			if i == len(c.path)-1 {
-				f.tests = c.tests
-				break
-			}
-			if f.child == nil {
-				f.child = &node{}
-			}
-			at = f.child
+		for _, name := range c.path {
+			at = at.field(name)
 		}
+		at.tests = c.tests
 	}
 	root.settle()
 	return root

@@ -116,6 +116,11 @@ func TestMatch(t *testing.T) {
 		{`{"a":[2]}`, `{"a":1,"a":2}`, true},
 		{`{"a":[1]}`, `{"a":1,"a":2}`, true},
 		{`{"a":{"b":[1]}}`, `{"a.b":1,"a":{"b":2}}`, true},
+		{`{"a":["x"],"a.b":["y"]}`, `{"a":["x"],"a.b":"y"}`, true},
+		{`{"a":["x"],"a.b":["y"]}`, `{"a":["x",{"b":"y"}]}`, true},
+		{`{"a":["x"],"a.b":["y"]}`, `{"a":[["x"],{"b":"y"}]}`, false},
+		{`{"a":["x"],"a.b":["z",{"exists":false}]}`, `{"a":[["x"],{"b":"y"}]}`, true},
+		{`{"a":["x"],"a.b":["z",{"exists":false}]}`, `{"a":["x",{"b":"y"}]}`, false},
 	} {
 		p, err := Compile([]byte(c.pattern))
 		if err != nil {

@@ -31,6 +31,9 @@ func Decide(s State, o Observation, now time.Time) Decision {
 	default:
 		r.advance()
 	}
+	if r.Deployment == nil || r.Deployment.State.Terminal() {
+		r.leaveEmptied()
+	}
 	return r.decision(s)
 }
 

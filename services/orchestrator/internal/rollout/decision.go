@@ -62,6 +62,7 @@ const (
 	EventHookTimedOut         = "HOOK_TIMED_OUT"
 	EventStageStarted         = "LIFECYCLE_STAGE_STARTED"
 	EventTrafficShifted       = "TRAFFIC_SHIFTED"
+	EventTrafficWithdrawn     = "TRAFFIC_WITHDRAWN"
 	EventTasksStarted         = "TASKS_STARTED"
 	EventTasksStopped         = "TASKS_STOPPED"
 	EventTaskHealthy          = "TASK_HEALTHY"

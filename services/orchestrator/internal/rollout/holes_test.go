@@ -302,3 +302,29 @@ func TestARollbackUndoesOnlyWhatWasDone(t *testing.T) {
 		t.Errorf("%s: %v", d.State, w.says(EventTrafficShifted))
 	}
 }
+
+// What a stopped deployment left behind is kept, but for traffic to a target group in which no task is left.
+func TestTrafficLeavesATargetGroupThatIsEmptied(t *testing.T) {
+	t.Parallel()
+	c := config(Canary, nil)
+	w := begun(t, 4, c)
+	mustDeploy(t, w, "d-2", c, false)
+	w.pass(time.Minute)
+	w.try(Stop(w.state, StopAbort, "", w.now))
+	w.settle()
+	share := w.state.Service.share("b")
+	if share == 0 {
+		t.Fatal("the canary was stopped before it had traffic")
+	}
+	w.crash("web-2", 3)
+	w.pass(time.Minute)
+	if now := w.state.Service.share("b"); now != share {
+		t.Errorf("one task is left and %d of the traffic, not %d", now, share)
+	}
+	w.crash("web-2", 1)
+	w.pass(time.Minute)
+	w.sound(t)
+	if now := w.state.Service.share("a"); now != FullShare || len(w.says(EventTrafficWithdrawn)) != 1 {
+		t.Errorf("%d of the traffic is where tasks are: %v", now, w.says(EventTrafficWithdrawn))
+	}
+}

@@ -49,7 +49,8 @@ func (r *run) split() bool {
 }
 
 // keeper is the task set that serves best: one with enough healthy tasks before one without, and of two such the service's
-// own revision; else the one with most healthy tasks.
+// own revision; else the one with most healthy tasks. While none is healthy anywhere, traffic stays with the tasks that have it:
+// the data plane may fail open to them.
 func (r *run) keeper() *TaskSet {
 	var keep *TaskSet
 	for i := range r.Service.TaskSets {
@@ -67,11 +68,21 @@ func (r *run) servesBetter(a, b *TaskSet) bool {
 	switch aEnough, bEnough := a.healthy() >= enough, b.healthy() >= enough; {
 	case aEnough != bEnough:
 		return aEnough
-	case aEnough || a.healthy() == b.healthy():
-		return own
-	default:
+	case !aEnough && a.healthy() != b.healthy():
 		return a.healthy() > b.healthy()
+	case a.healthy() == 0 && r.failsOpenTo(a) != r.failsOpenTo(b):
+		return r.failsOpenTo(a) > r.failsOpenTo(b)
+	default:
+		return own
 	}
+}
+
+// failsOpenTo is the share of production traffic that tasks of the set would get when none is healthy.
+func (r *run) failsOpenTo(set *TaskSet) int {
+	if live, _, _ := set.live(); live == 0 || set.TargetGroup == "" {
+		return 0
+	}
+	return r.Service.share(set.TargetGroup)
 }
 
 // gather gives the task set all traffic and then stops the task sets that are to go.

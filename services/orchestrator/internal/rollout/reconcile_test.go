@@ -68,6 +68,31 @@ func TestARollingDeploymentStaysWhereTheOnlyHealthyTasksAre(t *testing.T) {
 	}
 }
 
+// A blue/green deployment is superseded when its tasks have just become unhealthy and the old revision has none: the data plane
+// fails open to them, and must not be sent to a target group that is empty.
+func TestTrafficStaysWithUnhealthyTasksWhileTheOtherTargetGroupIsEmpty(t *testing.T) {
+	t.Parallel()
+	w := bakingBlueGreen(t)
+	for _, task := range w.tasks {
+		task.behave.Unhealthy = true
+	}
+	w.state.Service.taskSet("default/web/1").Tasks = nil
+	w.behave = func(set string, _ int) behaviour {
+		return behaviour{Ready: 20 * time.Second, Unhealthy: set == "web-2"}
+	}
+	mustDeploy(t, w, "d-3", config(BlueGreen, nil), true)
+	for w.state.Deployment != nil {
+		w.settle()
+		if home := w.state.Service.productionTargetGroup(); home == "a" && w.healthyIn(w.state.Service, "a") == 0 {
+			t.Fatalf("all traffic goes to a, where nothing is healthy:\n%s", join(w.trace))
+		}
+		if w.now = w.next(w.settle()); w.now.IsZero() {
+			break
+		}
+	}
+	expectLive(t, w, "d-3")
+}
+
 func TestAFixIsDeployedWhenNoRevisionOfSeveralIsHealthy(t *testing.T) {
 	t.Parallel()
 	for _, strategy := range []Strategy{Rolling, BlueGreen, Canary} {

@@ -76,6 +76,34 @@ func (r *run) tellSteady() {
 	r.Service.Steady = steady
 }
 
+// leaveEmptied takes production traffic from a target group in which no task is left and none will start, while tasks of the
+// other are healthy: a stopped deployment left it behind, and nobody is at work who would move it.
+func (r *run) leaveEmptied() {
+	lb := r.Service.Spec.LoadBalancer
+	if lb == nil || r.Service.Phase != Active {
+		return
+	}
+	left, healthy := map[string]int{}, map[string]int{} // by target group
+	for i := range r.Service.TaskSets {
+		set := &r.Service.TaskSets[i]
+		live, up, _ := set.live()
+		left[set.TargetGroup] += max(live, set.Count)
+		healthy[set.TargetGroup] += up
+	}
+	for _, x := range r.Service.Production {
+		for _, to := range lb.targetGroups() {
+			if x.Share == 0 || left[x.TargetGroup] > 0 || healthy[to] == 0 {
+				continue
+			}
+			r.Service.Production = lb.weights(to, FullShare)
+			r.setShiftGeneration()
+			r.emit(Warn, EventTrafficWithdrawn, map[string]string{"targetGroup": x.TargetGroup, "productionTrafficWeight": percent(x.Share)},
+				"target group %s has no task left; its %s %% of production traffic moves to %s", x.TargetGroup, percent(x.Share), to)
+			return
+		}
+	}
+}
+
 // drainService stops everything of a deleted service.
 func (r *run) drainService() {
 	r.withdrawAll("the service was deleted")
