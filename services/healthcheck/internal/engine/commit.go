@@ -40,6 +40,7 @@ func (e *Engine) Commit(ctx context.Context, f func(ctx context.Context, tx pgx.
 			return fmt.Errorf("wait for other changes: %w", postgres.Classify(ctx.Err()))
 		case e.commit <- struct{}{}:
 			e.commitWaiting()
+			e.tell(context.WithoutCancel(ctx))
 			e.unlock()
 		}
 	}
@@ -97,12 +98,15 @@ func (e *Engine) commitAlone(ctx context.Context, c *change) error {
 	var effect func()
 	committing := false
 	err := e.store.InTx(ctx, func(tx pgx.Tx) (err error) {
+		if err := e.gate(ctx, tx); err != nil {
+			return err
+		}
 		effect, err = c.f(ctx, tx)
 		committing = err == nil
 		return err
 	})
 	if err != nil {
-		e.stale = committing && effect != nil
+		e.doubt(committing && effect != nil)
 		return err
 	}
 	if effect != nil {
@@ -116,6 +120,9 @@ func (e *Engine) commitTogether(ctx context.Context, batch []*change) bool {
 	effects, errs := make([]func(), len(batch)), make([]error, len(batch))
 	committing := false
 	err := e.store.InTx(ctx, func(tx pgx.Tx) error {
+		if err := e.gate(ctx, tx); err != nil {
+			return err
+		}
 		for i, c := range batch {
 			savepoint, err := tx.Begin(ctx)
 			if err != nil {
@@ -142,13 +149,28 @@ func (e *Engine) commitTogether(ctx context.Context, batch []*change) bool {
 			c.done <- errs[i]
 			continue
 		case err != nil:
-			e.stale = e.stale || effects[i] != nil
+			e.doubt(effects[i] != nil)
 		case effects[i] != nil:
 			effects[i]()
 		}
 		c.done <- err
 	}
 	return true
+}
+
+// gate keeps the transactions of several replicas from waiting for each other in a circle.
+func (e *Engine) gate(ctx context.Context, tx pgx.Tx) error {
+	if e.leases == nil || e.leases.Members() == 1 {
+		return nil
+	}
+	return e.store.Gate(ctx, tx)
+}
+
+// doubt notes that a change may have been committed that memory does not have.
+func (e *Engine) doubt(changed bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.behind.all = e.behind.all || changed
 }
 
 func (e *Engine) lock(ctx context.Context) error {
@@ -161,48 +183,3 @@ func (e *Engine) lock(ctx context.Context) error {
 }
 
 func (e *Engine) unlock() { <-e.commit }
-
-// refresh makes memory what the database says when they may differ. What is known of the health of targets that are in both is
-// newer in memory and stays.
-func (e *Engine) refresh(ctx context.Context) error {
-	if !e.stale {
-		return nil
-	}
-	groups, err := e.groupsF(ctx)
-	if err != nil {
-		return err
-	}
-	if err := e.store.TargetsExpire(ctx, now()); err != nil {
-		return err
-	}
-	targets, err := e.store.TargetsAll(ctx)
-	if err != nil {
-		return err
-	}
-	e.mu.Lock()
-	for name := range e.groups {
-		if _, ok := groups[name]; !ok {
-			e.removeGroup(name)
-		}
-	}
-	for name, check := range groups {
-		e.setGroup(name, check)
-	}
-	kept := map[Key]bool{}
-	for i, t := range targets {
-		key := Key{t.Group, t.ID}
-		kept[key] = true
-		old := e.targets[key]
-		if old == nil || old.target.Address != t.Address || old.target.Service != t.Service || !old.target.DrainEnd.Equal(t.DrainEnd) {
-			e.put(i, t)
-		}
-	}
-	for key, p := range e.targets {
-		if !kept[key] {
-			e.drop(key, p)
-		}
-	}
-	e.mu.Unlock()
-	e.stale = false
-	return nil
-}

@@ -3,6 +3,10 @@
 //
 // What the API changes goes through Commit: first the transaction, then memory, one call at a time, so that memory follows the
 // database in the order of commits.
+//
+// Every replica has all targets in memory and tells watchers of them. It checks those of the shards that are leased to it, under
+// whose generations it saves what it found; of the others it reads what their replicas saved, when it is told of it, and now and then
+// unasked. One that is cut off from Postgres while there are others ends its watchers' streams, for it cannot know any more.
 package engine
 
 import (
@@ -26,6 +30,8 @@ const defaultWorkers = 4096
 // Config is what an engine works with.
 type Config struct {
 	Store   *store.Store
+	Leases  Leases           // nil: there is no other replica, and every target is this one's
+	Now     func() time.Time // nil: time.Now; all replicas must have the same, nearly
 	Log     *slog.Logger
 	Groups  func(context.Context) (map[string]verdict.Check, error) // how the targets of every group are checked, from the store
 	Metrics Metrics
@@ -35,6 +41,8 @@ type Config struct {
 // Engine holds every target.
 type Engine struct {
 	store   *store.Store
+	leases  Leases
+	clock   func() time.Time
 	groupsF func(context.Context) (map[string]verdict.Check, error)
 	prober  *probe.Prober
 	log     *slog.Logger
@@ -45,7 +53,6 @@ type Engine struct {
 	overdue atomic.Int64
 
 	commit chan struct{} // holds one token: who has it may change the database
-	stale  bool          // memory may lack what the database has; who has the token may touch it
 
 	waiting waiting // changes
 
@@ -54,6 +61,8 @@ type Engine struct {
 	targets map[Key]*probed
 	dirty   map[Key]bool // to be saved; true: at once
 	expired bool         // a target drained, its row is to be removed
+	behind  behind
+	shared  shared
 
 	urgent chan struct{} // wakes the flush
 	stop   context.CancelFunc
@@ -64,6 +73,8 @@ type Engine struct {
 type probed struct {
 	target store.Target
 	due    time.Time // of the check that is waited for or under way
+	mine   bool      // this replica checks it
+	news   bool      // what people can see of it is to be told to other replicas, when it is saved
 	busy   bool      // in the queue or under way, and so not on the wheel
 	gone   bool
 	warned bool // a save of it was refused and that was logged
@@ -74,10 +85,15 @@ func New(cfg Config) *Engine {
 	if cfg.Workers == 0 {
 		cfg.Workers = defaultWorkers
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	return &Engine{
-		store: cfg.Store, groupsF: cfg.Groups, prober: probe.New(), log: cfg.Log, hub: watch.NewHub[Key, store.Target](), metrics: cfg.Metrics,
-		wheel: newWheel(), queue: &queue{limit: cfg.Workers}, commit: make(chan struct{}, 1), stale: true,
+		store: cfg.Store, leases: cfg.Leases, clock: cfg.Now, groupsF: cfg.Groups, prober: probe.New(), log: cfg.Log,
+		hub: watch.NewHub[Key, store.Target](), metrics: cfg.Metrics,
+		wheel: newWheel(), queue: &queue{limit: cfg.Workers}, commit: make(chan struct{}, 1),
 		groups: map[string]verdict.Check{}, targets: map[Key]*probed{}, dirty: map[Key]bool{}, urgent: make(chan struct{}, 1),
+		behind: behind{all: true, targets: map[Key]bool{}}, shared: newShared(),
 	}
 }
 
@@ -125,8 +141,28 @@ func (e *Engine) Type(group string) verdict.Type {
 	return e.groups[group].Type
 }
 
-// Targets returns a group's targets by id.
-func (e *Engine) Targets(group string) map[string]store.Target {
+// Targets returns a group's targets by id. Where there are other replicas it asks the database for theirs.
+func (e *Engine) Targets(ctx context.Context, group string) (map[string]store.Target, error) {
+	found, theirs := e.inMemory(group)
+	if !theirs {
+		return found, nil
+	}
+	list, err := e.store.TargetsOf(ctx, group)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]store.Target, len(list))
+	for _, t := range list {
+		if ours, known := found[t.ID]; known && ours.Address == t.Address && ours.DrainEnd.Equal(t.DrainEnd) && e.checks(t) {
+			t = ours
+		}
+		all[t.ID] = t
+	}
+	return all, nil
+}
+
+// inMemory returns a group's targets, and reports whether other replicas may know more of them.
+func (e *Engine) inMemory(group string) (map[string]store.Target, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	found := map[string]store.Target{}
@@ -135,22 +171,15 @@ func (e *Engine) Targets(group string) map[string]store.Target {
 			found[key.ID] = p.target
 		}
 	}
-	return found
+	return found, e.shared.peers
 }
 
-// Reported returns a target as a report of its health from outside would leave it; Commit and SetHealth make it so. It returns
-// false when there is no such target.
-func (e *Engine) Reported(group, id string, healthy bool, description string) (store.Target, bool) {
+// checks reports whether this replica probes a target, and so knows more of it than the database.
+func (e *Engine) checks(t store.Target) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p := e.targets[Key{group, id}]
-	if p == nil {
-		return store.Target{}, false
-	}
-	target := p.target
-	target.Health = verdict.Reported(target.Health, healthy, description, e.groups[group].CustomHealthDelay, now())
-	return target, true
+	return e.mine(t) && e.groups[t.Group].Probed()
 }
 
 // now is in the database's precision, so that a time is the same after a restart.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+func (e *Engine) now() time.Time { return e.clock().UTC().Truncate(time.Microsecond) }

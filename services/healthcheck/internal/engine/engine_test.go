@@ -48,6 +48,12 @@ func setup(t *testing.T, workers int, checks map[string]verdict.Check) *bundle {
 	return b
 }
 
+// known is a group's targets in memory.
+func (b *bundle) known(group string) map[string]store.Target {
+	found, _ := b.inMemory(group)
+	return found
+}
+
 // again is another engine on the same database.
 func (b *bundle) again(workers int) *Engine {
 	return New(Config{
@@ -55,6 +61,8 @@ func (b *bundle) again(workers int) *Engine {
 		Groups: func(context.Context) (map[string]verdict.Check, error) { return b.checks, nil },
 	})
 }
+
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 func check(c verdict.Check) verdict.Check {
 	c.UnhealthyThreshold = 2
@@ -165,7 +173,7 @@ func TestHangingTargetsDelayNoOther(t *testing.T) {
 	}
 	b.register(t, store.Target{Group: "good", ID: "good", Address: goodAt})
 	b.await(t, Key{"good", "good"}, verdict.Healthy)
-	for id, target := range b.Targets("slow") {
+	for id, target := range b.known("slow") {
 		if target.Health.State != verdict.Initial {
 			t.Fatalf("%s is %s: the good one was late", id, target.Health.State)
 		}
@@ -187,7 +195,7 @@ func TestTheWheelTurnsWhileEveryWorkerIsBusyAndOverdueChecksAreCounted(t *testin
 		defer b.queue.mu.Unlock()
 		return len(b.queue.waiting) == 2
 	})
-	if b.Targets("slow")["slow"].Health.CheckTime != (time.Time{}) {
+	if b.known("slow")["slow"].Health.CheckTime != (time.Time{}) {
 		t.Fatal("the slow check has ended before")
 	}
 	b.await(t, Key{"good", "1"}, verdict.Healthy)
@@ -293,7 +301,7 @@ func TestMemoryFollowsTheDatabaseInTheOrderOfCommits(t *testing.T) {
 	if err := errors.Join(<-first, <-second); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(b.Targets("jobs")); n != 0 || len(b.inStore(t)) != 0 {
+	if n := len(b.known("jobs")); n != 0 || len(b.inStore(t)) != 0 {
 		t.Errorf("%d targets in memory, %d in the store", n, len(b.inStore(t)))
 	}
 }
@@ -313,10 +321,10 @@ func TestMemoryIsReadAnewWhenTheEndOfACommitIsUnknown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.stale = true
+	b.doubt(true)
 	b.unlock()
 	b.await(t, Key{"jobs", "new"}, verdict.Healthy)
-	if _, ok := b.Targets("jobs")["old"]; ok {
+	if _, ok := b.known("jobs")["old"]; ok {
 		t.Error("a target that the database does not have is still there")
 	}
 }
@@ -403,7 +411,7 @@ func TestChangesThatWaitAreMadeTogether(t *testing.T) {
 	if distinct := slices.Compact(transactions); len(distinct) != 2 || distinct[0] != 0 {
 		t.Errorf("made in the transactions %v, want one, and none for who left", distinct)
 	}
-	if memory, stored := len(b.Targets("jobs")), len(b.inStore(t)); memory != count-2 || stored != count-2 {
+	if memory, stored := len(b.known("jobs")), len(b.inStore(t)); memory != count-2 || stored != count-2 {
 		t.Errorf("%d targets in memory and %d in the store, want %d", memory, stored, count-2)
 	}
 }

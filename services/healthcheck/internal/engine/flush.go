@@ -51,7 +51,7 @@ func (e *Engine) flushSoon() {
 func (e *Engine) prune(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	if err := e.store.RequestsPrune(bounded, now().Add(-requestsKept)); err != nil {
+	if err := e.store.RequestsPrune(bounded, e.now().Add(-requestsKept)); err != nil {
 		e.log.Warn("cannot forget old requests", "cause", err)
 	}
 }
@@ -63,16 +63,18 @@ func (e *Engine) flush(ctx context.Context, all bool) {
 		return
 	}
 	defer e.unlock()
+	e.follow()
 	if err := e.refresh(ctx); err != nil {
 		e.log.Warn("cannot read the targets; trying again", "cause", err)
 		return
 	}
+	defer e.tell(context.WithoutCancel(ctx))
 	for range e.batches() {
-		batch := e.takeDirty(all)
+		batch, fence := e.takeDirty(all)
 		if len(batch) == 0 {
 			break
 		}
-		if err := e.save(ctx, batch); err != nil {
+		if err := e.save(ctx, batch, fence); err != nil {
 			e.log.Warn("cannot save target health; trying again", "targets", len(batch), "cause", err)
 			return
 		}
@@ -81,10 +83,11 @@ func (e *Engine) flush(ctx context.Context, all bool) {
 }
 
 // save saves a batch. One that the database refuses is split, so that a row it will never take stops no other.
-func (e *Engine) save(ctx context.Context, batch []store.Target) error {
-	err := e.store.HealthUpdate(ctx, batch)
+func (e *Engine) save(ctx context.Context, batch []store.Target, f store.Fence) error {
+	err := e.store.HealthUpdate(ctx, batch, f)
 	switch {
 	case err == nil:
+		e.noteSaved(batch)
 		return nil
 	case later(ctx, err):
 		e.putBack(batch)
@@ -94,11 +97,11 @@ func (e *Engine) save(ctx context.Context, batch []store.Target) error {
 		return nil
 	}
 	half := len(batch) / 2
-	if err := e.save(ctx, batch[:half]); err != nil {
+	if err := e.save(ctx, batch[:half], f); err != nil {
 		e.putBack(batch[half:])
 		return err
 	}
-	return e.save(ctx, batch[half:])
+	return e.save(ctx, batch[half:], f)
 }
 
 // later reports whether the same save may succeed later.
@@ -135,23 +138,39 @@ func (e *Engine) batches() int {
 	return (len(e.dirty) + flushBatch - 1) / flushBatch
 }
 
-func (e *Engine) takeDirty(all bool) []store.Target {
+// takeDirty takes what is to be saved, and the leases to save it under. What is under none now waits.
+func (e *Engine) takeDirty(all bool) ([]store.Target, store.Fence) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	fence, held := e.fence()
 	var batch []store.Target
 	for key, urgent := range e.dirty {
 		if len(batch) == flushBatch {
 			break
 		}
-		if !urgent && !all {
+		p := e.targets[key]
+		if p != nil && (!urgent && !all || !held(p.target.Shard())) {
 			continue
 		}
 		delete(e.dirty, key)
-		if p := e.targets[key]; p != nil {
+		if p != nil {
 			batch = append(batch, p.target)
 		}
 	}
-	return batch
+	return batch, fence
+}
+
+// noteSaved has the other replicas told of what people can see.
+func (e *Engine) noteSaved(batch []store.Target) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, t := range batch {
+		key := Key{t.Group, t.ID}
+		if p := e.targets[key]; p != nil && p.news {
+			p.news = false
+			e.shared.news.targets[key] = true
+		}
+	}
 }
 
 // expire removes the rows of targets that have drained.
@@ -163,7 +182,7 @@ func (e *Engine) expire(ctx context.Context) {
 	if !expired {
 		return
 	}
-	if err := e.store.TargetsExpire(ctx, now()); err != nil {
+	if err := e.store.TargetsExpire(ctx, e.now()); err != nil {
 		e.log.Warn("cannot remove drained targets; trying again", "cause", err)
 		e.mu.Lock()
 		e.expired = true

@@ -14,6 +14,7 @@ func (e *Engine) SetGroup(name string, check verdict.Check) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.setGroup(name, check)
+	e.shared.news.groups = true
 }
 
 func (e *Engine) setGroup(name string, check verdict.Check) {
@@ -27,8 +28,11 @@ func (e *Engine) setGroup(name string, check verdict.Check) {
 		if key.Group == name {
 			if retyped {
 				e.hub.Set(key, p.target) // whoever reports health is told
+				if !check.Probed() {
+					delete(e.dirty, key) // from now on reports are saved, by any replica
+				}
 			}
-			e.plan(p, now().Add(spread(i, check)))
+			e.plan(p, e.now().Add(spread(i, check)))
 			i++
 		}
 	}
@@ -39,6 +43,7 @@ func (e *Engine) RemoveGroup(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.removeGroup(name)
+	e.shared.news.groups = true
 }
 
 func (e *Engine) removeGroup(name string) {
@@ -56,6 +61,7 @@ func (e *Engine) Register(targets []store.Target) {
 	defer e.mu.Unlock()
 	for i, t := range targets {
 		e.put(i, t)
+		e.shared.news.targets[Key{t.Group, t.ID}] = true
 	}
 }
 
@@ -65,10 +71,10 @@ func (e *Engine) put(i int, t store.Target) {
 		old.gone = true
 		e.wheel.remove(old)
 	}
-	p := &probed{target: t}
+	p := &probed{target: t, mine: e.mine(t)}
 	e.targets[key] = p
 	e.hub.Set(key, t)
-	e.plan(p, now().Add(spread(i, e.groups[t.Group])))
+	e.plan(p, e.now().Add(spread(i, e.groups[t.Group])))
 }
 
 // spread is the delay of the first check of one of many targets: thousands at once are spread over the interval.
@@ -88,6 +94,7 @@ func (e *Engine) Drain(group string, ids []string, at, until time.Time) {
 			p.target.DrainEnd = until
 			e.set(p, verdict.Deregistered(p.target.Health, at), saved)
 			e.plan(p, until)
+			e.shared.news.targets[Key{group, id}] = true
 		}
 	}
 }
@@ -100,6 +107,7 @@ func (e *Engine) Remove(group string, ids []string) {
 		key := Key{group, id}
 		if p := e.targets[key]; p != nil {
 			e.drop(key, p)
+			e.shared.news.targets[key] = true
 		}
 	}
 }
@@ -116,10 +124,12 @@ func (e *Engine) drop(key Key, p *probed) {
 func (e *Engine) SetHealth(t store.Target) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p := e.targets[Key{t.Group, t.ID}]; p != nil {
+	key := Key{t.Group, t.ID}
+	if p := e.targets[key]; p != nil {
 		e.set(p, t.Health, saved)
-		e.plan(p, p.due)
+		e.plan(p, e.now())
 	}
+	e.shared.news.targets[key] = true
 }
 
 // saving says whether a target's health is to be saved yet.
@@ -138,8 +148,9 @@ func (e *Engine) set(p *probed, h verdict.Health, s saving) {
 	if s == unsaved {
 		e.dirty[key] = e.dirty[key] || old.State != h.State
 	}
-	if old.State != h.State || old.Reason != h.Reason || old.Description != h.Description {
+	if old.State != h.State || old.Reason != h.Reason || old.Description != h.Description || old.Flip != h.Flip {
 		e.hub.Set(key, p.target)
+		p.news = p.news || s == unsaved
 	}
 	if old.State != h.State {
 		e.log.Info("target health", "target_group", key.Group, "target", key.ID, "state", h.State, "reason", h.Description)

@@ -3,6 +3,7 @@ package grpcapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"time"
 
@@ -191,10 +192,12 @@ func (s *Server) WatchTargetHealth(
 	}
 	sub := s.Engine.Hub().Subscribe(func(k engine.Key, _ store.Target) bool { return len(wanted) == 0 || wanted[k.Group] })
 	defer sub.Close()
+	ctx, cancel := s.Engine.Sees(stream.Context())
+	defer cancel()
 	for {
-		changes, err := sub.Next(stream.Context())
+		changes, err := sub.Next(ctx)
 		if err != nil {
-			return err
+			return cmp.Or(context.Cause(ctx), err)
 		}
 		resp := &healthcheckpb.WatchTargetHealthResponse{Snapshot: changes.Snapshot}
 		for _, t := range changes.Set {

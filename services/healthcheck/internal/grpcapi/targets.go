@@ -99,7 +99,10 @@ func (s *Server) DescribeTargetHealth(
 		return nil, err
 	}
 	resp := &healthcheckpb.DescribeTargetHealthResponse{}
-	found := s.Engine.Targets(req.GetTargetGroup())
+	found, err := s.Engine.Targets(ctx, req.GetTargetGroup())
+	if err != nil {
+		return nil, err
+	}
 	if len(req.GetTargetIds()) == 0 {
 		for _, t := range found {
 			resp.Targets = append(resp.Targets, s.healthPB(t))
@@ -151,17 +154,22 @@ func (s *Server) SetCustomHealth(ctx context.Context, req *healthcheckpb.SetCust
 		if err != nil {
 			return nil, nil, err
 		}
-		if check := checkOf(groupPB(group).GetHealthCheck()); check.Probed() {
+		check := checkOf(groupPB(group).GetHealthCheck())
+		if check.Probed() {
 			return nil, nil, problem.New(problem.FailedPrecondition, "INVALID_FIELD",
 				"target group %s has health checks of type %s; only CONTAINER and CUSTOM take reports", group.Name, check.Type)
 		}
-		healthy := req.GetStatus() == healthcheckpb.SetCustomHealthRequest_STATUS_HEALTHY
-		target, ok := s.Engine.Reported(req.GetTargetGroup(), req.GetTargetId(), healthy, req.GetDescription())
-		if !ok {
+		target, there, err := s.Store.TargetLock(ctx, tx, req.GetTargetGroup(), req.GetTargetId())
+		if err != nil {
+			return nil, nil, err
+		}
+		if !there {
 			return nil, nil, problem.New(problem.NotFound, "TARGET_NOT_FOUND",
 				"target %s is not registered with target group %s", req.GetTargetId(), req.GetTargetGroup())
 		}
-		if err := s.Store.HealthUpdateTx(ctx, tx, []store.Target{target}); err != nil {
+		healthy, now := req.GetStatus() == healthcheckpb.SetCustomHealthRequest_STATUS_HEALTHY, s.Now().UTC().Truncate(time.Microsecond)
+		target.Health = verdict.Reported(target.Health, healthy, req.GetDescription(), check.CustomHealthDelay, now)
+		if err := s.Store.HealthUpdateTx(ctx, tx, target); err != nil {
 			return nil, nil, err
 		}
 		return &healthcheckpb.SetCustomHealthResponse{Target: s.healthPB(target)}, func() { s.Engine.SetHealth(target) }, nil

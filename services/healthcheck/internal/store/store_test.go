@@ -76,7 +76,7 @@ func TestRegisteringAgainKeepsHealthUnlessTheAddressChanged(t *testing.T) {
 	}
 	healthy := a
 	healthy.Health = verdict.Health{State: verdict.Healthy, Successes: 7, StateTime: now.Add(time.Second), CheckTime: now.Add(time.Minute)}
-	if err := s.HealthUpdate(t.Context(), []Target{healthy}); err != nil {
+	if err := s.HealthUpdate(t.Context(), []Target{healthy}, Fence{}); err != nil {
 		t.Fatal(err)
 	}
 	if ids := s.register(t, a); len(ids) != 0 {
@@ -118,7 +118,7 @@ func TestHealthIsSavedOnlyForTheSameAddressAndServiceAndNotWhileDraining(t *test
 		}
 		late = append(late, saved)
 	}
-	if err := s.HealthUpdate(t.Context(), late); err != nil {
+	if err := s.HealthUpdate(t.Context(), late, Fence{}); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]verdict.State{
@@ -262,5 +262,45 @@ func TestTheTableOfRequestsIsPlatforms(t *testing.T) {
 	squeeze := func(s string) string { return strings.Join(strings.Fields(s), " ") }
 	if !strings.Contains(squeeze(string(up)), squeeze(once.DDL)) {
 		t.Errorf("the migration lacks %s", once.DDL)
+	}
+}
+
+// What a replica saves whose lease is over changes nothing; the other targets of the batch are saved.
+func TestHealthIsSavedUnderTheLeaseInForceOnly(t *testing.T) {
+	s, db := setup(t)
+	a, b := target("a", "s"), target("b", "s")
+	if a.Shard() == b.Shard() {
+		t.Fatal("the two are in one shard")
+	}
+	s.register(t, a, b)
+	_, err := db.Pool.Exec(t.Context(), `UPDATE shard_leases SET holder = 'two', generation = 8 WHERE shard = ANY ($1)`, []int{a.Shard(), b.Shard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Health.State, b.Health.State = verdict.Healthy, verdict.Healthy
+	shards := []int{a.Shard(), b.Shard()}
+	for _, c := range []struct {
+		fence Fence
+		saved []string
+	}{
+		{Fence{"one", shards, []int64{8, 8}}, nil},
+		{Fence{"two", shards, []int64{7, 7}}, nil},
+		{Fence{"two", nil, nil}, nil},
+		{Fence{"two", shards, []int64{7, 8}}, []string{"b"}},
+		{Fence{"two", shards[:1], []int64{8}}, []string{"a", "b"}},
+	} {
+		if err := s.HealthUpdate(t.Context(), []Target{a, b}, c.fence); err != nil {
+			t.Fatal(err)
+		}
+		var saved []string
+		for id, got := range s.all(t) {
+			if got.Health.State == verdict.Healthy {
+				saved = append(saved, id)
+			}
+		}
+		slices.Sort(saved)
+		if !slices.Equal(saved, c.saved) {
+			t.Errorf("%+v: %v are saved, want %v", c.fence, saved, c.saved)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/slipway-deploy/slipway/platform/lease"
 	"github.com/slipway-deploy/slipway/platform/postgres"
 	"github.com/slipway-deploy/slipway/platform/problem"
 	"github.com/slipway-deploy/slipway/services/healthcheck/internal/verdict"
@@ -58,25 +59,44 @@ func ownerName(service string) string {
 	return "service " + service
 }
 
+// Shard is the shard whose holder checks the target (package lease).
+func (t Target) Shard() int { return lease.ShardOf(t.Group + "/" + t.ID) }
+
+// Fence is the leases under which a replica saves what its checks found. The zero Fence is for what users report.
+type Fence struct {
+	Holder      string
+	Shards      []int
+	Generations []int64 // of each shard
+}
+
 const healthSQL = `
+WITH held AS (
+  SELECT l.shard FROM shard_leases l JOIN unnest($17::int[], $18::bigint[]) AS h (shard, generation) ON h.shard = l.shard AND h.generation = l.generation
+  WHERE l.holder = $16 FOR KEY SHARE OF l
+)
 UPDATE targets t SET state = n.state, reason = n.reason, description = n.description, successes = n.successes, failures = n.failures,
   state_time = n.state_time, check_time = n.check_time, flip_healthy = n.flip_healthy, flip_description = n.flip_description,
   flip_time = n.flip_time
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-  $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[], $12::bool[], $13::text[], $14::timestamptz[])
+  $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[], $12::bool[], $13::text[], $14::timestamptz[], $15::int[])
   AS n (target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time,
-    flip_healthy, flip_description, flip_time)
-WHERE t.target_group = n.target_group AND t.id = n.id AND t.address = n.address AND t.service = n.service AND t.state <> 'DRAINING'`
+    flip_healthy, flip_description, flip_time, shard)
+WHERE t.target_group = n.target_group AND t.id = n.id AND t.address = n.address AND t.service = n.service AND t.state <> 'DRAINING'
+  AND ($16 = '' OR n.shard IN (SELECT shard FROM held))`
 
 // HealthUpdate saves the health of many targets at once. Targets that are gone, drain, or have another address or service are
-// left alone.
-func (s *Store) HealthUpdate(ctx context.Context, targets []Target) error {
-	return healthUpdate(ctx, s.db.Pool, targets)
+// left alone, and so are those whose shard is not leased as the fence says any more.
+func (s *Store) HealthUpdate(ctx context.Context, targets []Target, f Fence) error {
+	shards := make([]int, len(targets))
+	for i, t := range targets {
+		shards[i] = t.Shard()
+	}
+	return healthUpdate(ctx, s.db.Pool, targets, shards, f)
 }
 
-// HealthUpdateTx is HealthUpdate in a transaction.
-func (s *Store) HealthUpdateTx(ctx context.Context, tx pgx.Tx, targets []Target) error {
-	return healthUpdate(ctx, tx, targets)
+// HealthUpdateTx saves the health of a target in a transaction that has locked it.
+func (s *Store) HealthUpdateTx(ctx context.Context, tx pgx.Tx, t Target) error {
+	return healthUpdate(ctx, tx, []Target{t}, []int{t.Shard()}, Fence{})
 }
 
 // executor is a pool or a transaction.
@@ -84,8 +104,9 @@ type executor interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-func healthUpdate(ctx context.Context, on executor, targets []Target) error {
-	if _, err := on.Exec(ctx, healthSQL, columns(targets)...); err != nil {
+func healthUpdate(ctx context.Context, on executor, targets []Target, shards []int, f Fence) error {
+	args := append(columns(targets), shards, f.Holder, f.Shards, f.Generations)
+	if _, err := on.Exec(ctx, healthSQL, args...); err != nil {
 		return fmt.Errorf("save target health: %w", postgres.Classify(err))
 	}
 	return nil
@@ -161,37 +182,4 @@ func expire(ctx context.Context, on executor, now time.Time) error {
 		return fmt.Errorf("remove drained targets: %w", postgres.Classify(err))
 	}
 	return nil
-}
-
-const allSQL = `
-SELECT target_group, id, address, service, state, reason, description, successes, failures, state_time, check_time, drain_end,
-  flip_healthy, flip_description, flip_time FROM targets`
-
-// TargetsAll returns every target.
-func (s *Store) TargetsAll(ctx context.Context) ([]Target, error) {
-	rows, err := s.db.Pool.Query(ctx, allSQL)
-	if err != nil {
-		return nil, fmt.Errorf("list targets: %w", postgres.Classify(err))
-	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Target, error) {
-		var t Target
-		var check, drain, flip *time.Time
-		h := &t.Health
-		err := row.Scan(&t.Group, &t.ID, &t.Address, &t.Service, &h.State, &h.Reason, &h.Description, &h.Successes, &h.Failures, &h.StateTime, &check, &drain,
-			&h.Flip.Healthy, &h.Flip.Description, &flip)
-		if check != nil {
-			h.CheckTime = *check
-		}
-		if drain != nil {
-			t.DrainEnd = *drain
-		}
-		if flip != nil {
-			h.Flip.Time = *flip
-		}
-		return t, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list targets: %w", postgres.Classify(err))
-	}
-	return list, nil
 }

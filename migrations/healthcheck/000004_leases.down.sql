@@ -1,0 +1,2 @@
+DROP TABLE lease_members;
+DROP TABLE shard_leases;
