@@ -263,8 +263,8 @@ func (f *fleet) failsOver(r *replica, fail func()) (first, last time.Duration) {
 		f.t.Fatalf("%s has no service", r.name)
 	}
 	f.setAway(r, true)
-	fail()
 	began := time.Now()
+	fail()
 	before := f.events(services)
 	waiting := slices.Clone(services)
 	eventually(f.t, func() bool {

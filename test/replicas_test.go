@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -59,6 +60,30 @@ func TestOrchestratorsThatFailAreReplacedByTheOthers(t *testing.T) {
 		one.start()
 		f.setAway(one, false)
 		f.shared(one.name, two.name)
+	}
+	end()
+	f.check()
+}
+
+// The only orchestrator is killed and started again at once, under another name, as programs without a name of their own have it.
+func TestTheOnlyOrchestratorIsKilled(t *testing.T) {
+	f := newFleet(t, 1)
+	only := f.replicas[0]
+	f.shared(only.name)
+	end := f.begin()
+	for i := range 4 {
+		first, last := f.failsOver(only, func() {
+			only.kill()
+			only.args[len(only.args)-1] = fmt.Sprintf("again-%d", i)
+			only.start()
+			f.setAway(only, false)
+		})
+		only.name = only.args[len(only.args)-1]
+		t.Logf("killed and started again: the first service went on after %s, the last after %s", first.Round(time.Millisecond), last.Round(time.Millisecond))
+		if last > failOverLimit {
+			t.Errorf("the last service went on after %s, want %s at most", last, failOverLimit)
+		}
+		f.shared(only.name)
 	}
 	end()
 	f.check()

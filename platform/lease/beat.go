@@ -16,6 +16,9 @@ import (
 // waits for a lock of another replica's: what another is taking at this moment is lost, or not free. A write that is under way
 // under the shard's generation holds up those who would take the shard, but not its holder (FOR KEY SHARE against FOR UPDATE and
 // FOR NO KEY UPDATE).
+//
+// A replica whose session has ended, for it holds a lock while it is there, and that has not renewed for half of a lease is dead: its
+// leases are free before their end. One that is alive but has lost its session stops by then (see Run).
 const beatSQL = `
 WITH me AS (
     INSERT INTO lease_members (member, expire_time) VALUES (@holder, now() + @duration::interval)
@@ -23,10 +26,15 @@ WITH me AS (
     RETURNING member
 ), gone AS (
     DELETE FROM lease_members WHERE @joining AND member <> @holder AND expire_time < now() - interval '1 minute'
+), dead AS MATERIALIZED (
+    SELECT member FROM lease_members WHERE CASE WHEN member <> @holder AND expire_time > now()
+        THEN pg_try_advisory_xact_lock(hashtextextended(@channel || '/' || member, 0)) END
 ), others AS (
-    SELECT count(*) AS n FROM lease_members WHERE member <> @holder AND expire_time > now()
+    SELECT count(*) AS n FROM lease_members WHERE member <> @holder
+        AND expire_time > CASE WHEN member IN (SELECT member FROM dead) THEN now() + @duration::interval / 2 ELSE now() END
 ), foreign_leases AS (
-    SELECT expire_time FROM shard_leases WHERE holder NOT IN ('', @holder) AND expire_time > now()
+    SELECT expire_time - CASE WHEN holder IN (SELECT member FROM dead) THEN @duration::interval / 2 ELSE interval '0' END AS end_time
+    FROM shard_leases WHERE holder NOT IN ('', @holder)
 ), mine AS (
     SELECT l.shard FROM shard_leases l JOIN unnest(@held::int[], @generations::bigint[]) AS h (shard, generation)
         ON h.shard = l.shard AND h.generation = l.generation
@@ -35,8 +43,9 @@ WITH me AS (
     UPDATE shard_leases l SET expire_time = now() + @duration::interval FROM mine WHERE l.shard = mine.shard RETURNING l.shard
 ), free AS (
     SELECT shard FROM shard_leases
-    WHERE (holder IN ('', @holder) OR expire_time <= now()) AND shard <> ALL (@held::int[])
-        AND (NOT @alone OR (NOT EXISTS (SELECT FROM foreign_leases) AND pg_try_advisory_xact_lock(hashtextextended(@channel, 0))))
+    WHERE (holder IN ('', @holder) OR expire_time <= now() OR (holder IN (SELECT member FROM dead) AND expire_time <= now() + @duration::interval / 2))
+        AND shard <> ALL (@held::int[])
+        AND (NOT @alone OR (NOT EXISTS (SELECT FROM foreign_leases WHERE end_time > now()) AND pg_try_advisory_xact_lock(hashtextextended(@channel, 0))))
     ORDER BY shard
     LIMIT greatest(ceil(@shards::float8 / CASE WHEN @alone THEN 1 ELSE (SELECT n FROM others) + 1 END)::bigint - (SELECT count(*) FROM renewed), 0)
     FOR UPDATE SKIP LOCKED
@@ -49,8 +58,11 @@ SELECT coalesce((SELECT array_agg(shard) FROM renewed), '{}') AS renewed,
     coalesce((SELECT array_agg(generation ORDER BY shard) FROM taken), '{}') AS generations,
     (SELECT n FROM others) + 1 AS members,
     (SELECT count(pg_notify(@channel, '')) FROM me WHERE @joining) AS told,
-    (SELECT extract(epoch FROM min(expire_time) - now())::float8 FROM foreign_leases) AS next,
+    (SELECT extract(epoch FROM min(end_time) - now())::float8 FROM foreign_leases WHERE end_time > now()) AS next,
     clock_timestamp() AS clock`
+
+// presentSQL is the lock that says that the replica's session is there.
+const presentSQL = `SELECT pg_try_advisory_lock(hashtextextended(@channel || '/' || @holder, 0))`
 
 type beat struct {
 	Renewed     []int
@@ -118,7 +130,7 @@ func (l *Leases) settle(asked time.Time, before []int, b beat) {
 	for i, shard := range b.Taken {
 		l.held[shard] = b.Generations[i]
 	}
-	l.deadline, l.members = asked.Add(l.cfg.Duration), b.Members
+	l.asked, l.deadline, l.members = asked, asked.Add(l.cfg.Duration), b.Members
 	l.mu.Unlock()
 	l.lost(ended, endedEarly)
 	l.lost(lost, "another replica took them")

@@ -267,3 +267,34 @@ func TestKeysSpreadOverTheShards(t *testing.T) {
 		t.Errorf("shards have between %d and %d of 64000 keys", least, most)
 	}
 }
+
+// The leases of a process that died, and its session with it, are free before their end; those of one that only stands still are not.
+func TestADeadMembersShardsAreTakenBeforeTheirEnd(t *testing.T) {
+	t.Parallel()
+	db := newDB(t)
+	long := func(c *lease.Config) { c.Duration = 10 * time.Second }
+	one, two := join(t, db, "one", long), join(t, db, "two", long)
+	eventually(t, "two share", func() bool { return one.count() == 32 && two.count() == 32 })
+	if err := two.Tell(t.Context(), "freeze:one"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is frozen", func() bool { return len(one.told) == 0 && len(two.told) == 1 })
+	defer close(one.frozen)
+	var end time.Time
+	if err := db.Pool.QueryRow(t.Context(), `SELECT min(expire_time) FROM shard_leases WHERE holder = 'one'`).Scan(&end); err != nil {
+		t.Fatal(err)
+	}
+	_, err := db.Pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()
+		AND (classid::bigint << 32) + objid::bigint = hashtextextended('work_leases/one', 0)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other has all", func() bool { return two.count() == lease.Shards })
+	var now time.Time
+	if err := db.Pool.QueryRow(t.Context(), `SELECT now()`).Scan(&now); err != nil {
+		t.Fatal(err)
+	}
+	if !now.Before(end) {
+		t.Errorf("they were taken %s after their end", now.Sub(end))
+	}
+}

@@ -25,6 +25,7 @@ func (l *Leases) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
+		l.shorten()
 		if delay = min(2*delay+l.cfg.Duration/64, l.cfg.Duration/4); l.cfg.Now().Sub(began) > l.cfg.Duration {
 			delay = l.cfg.Duration / 64
 		}
@@ -46,6 +47,16 @@ func (l *Leases) within(wait time.Duration) time.Duration {
 		return wait
 	}
 	return max(min(wait, l.deadline.Sub(l.cfg.Now())), 0)
+}
+
+// shorten ends the leases earlier of a replica that lost its session: from half of a lease after it renewed, others may take it for
+// dead.
+func (l *Leases) shorten() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if end := l.asked.Add(l.cfg.Duration / 2); end.Before(l.deadline) {
+		l.deadline = end
+	}
 }
 
 func (l *Leases) connect(ctx context.Context) (*pgx.Conn, error) {
@@ -75,7 +86,11 @@ func (l *Leases) takePart(ctx context.Context) error {
 	if _, err := conn.Exec(opening, "LISTEN "+pgx.Identifier{l.channel}.Sanitize()); err != nil {
 		return fmt.Errorf("listen for leases: %w", postgres.Classify(err))
 	}
+	present := false
 	for {
+		if present, err = l.bePresent(ctx, conn, present); err != nil {
+			return err
+		}
 		next, err := l.beat(ctx, conn)
 		if err != nil {
 			return err
@@ -84,6 +99,20 @@ func (l *Leases) takePart(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// bePresent takes the lock that tells the others that the replica's session is there. It may fail while one of them looks.
+func (l *Leases) bePresent(ctx context.Context, conn *pgx.Conn, present bool) (bool, error) {
+	if present {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Duration/2)
+	defer cancel()
+	args := pgx.NamedArgs{"channel": l.channel, "holder": l.cfg.Holder}
+	if err := conn.QueryRow(ctx, presentSQL, args).Scan(&present); err != nil {
+		return false, fmt.Errorf("be present: %w", postgres.Classify(err))
+	}
+	return present, nil
 }
 
 // listen passes messages on, and returns when it is time to renew or another replica has come, gone or given something back.
