@@ -97,7 +97,7 @@ type Leases struct {
 	mu       sync.Mutex
 	held     map[int]int64 // generation of each shard that is held
 	deadline time.Time     // until when held counts
-	asked    time.Time // when it renewed last
+	asked    time.Time     // when it renewed last
 	members  int
 	skew     time.Duration // of the database's clock to ours, where it matters
 

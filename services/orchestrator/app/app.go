@@ -44,6 +44,8 @@ type App struct {
 	leave   func() // ends the leases
 	failed  chan error
 	unread  func() // ends the feed
+	kept    retention
+	keep    func() // ends what deletes old deployments
 	cleanup []func()
 }
 
@@ -125,6 +127,7 @@ func (a *App) wire(cfg Config, st *store.Store, driver runtime.Runtime, metrics 
 	if err != nil {
 		return err
 	}
+	a.kept = retention{store: st, keep: cfg.Retention, now: a.leases.Time, log: log}
 	definitions := newContainerCache(st)
 	a.engine = engine.New(engine.Config{
 		Store: st, Leases: a.leases, Feed: st, Runtime: driver, Traffic: data,
@@ -169,6 +172,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.leave = goOn(ctx, a.leases.Run)
 	a.unread = goOn(ctx, a.feed.Run)
+	a.keep = goOn(ctx, a.kept.run)
 	select {
 	case <-a.leases.Joined():
 	case <-time.After(joinTimeout): // the database has gone away since New; the API says so
@@ -197,6 +201,7 @@ func (a *App) Stop(ctx context.Context) {
 	a.server.Stop(ctx)
 	if a.unread != nil {
 		a.unread()
+		a.keep()
 	}
 	a.engine.Stop()
 	a.close()

@@ -34,6 +34,7 @@ type Config struct {
 	Remote      grpcclient.Config `flag:"runtime-remote" env:"SLIPWAY_RUNTIME_REMOTE"`
 	Lease       time.Duration     `flag:"lease-duration" env:"SLIPWAY_LEASE_DURATION" help:"after which another replica goes on with the services of one that died"`
 	Replica     string            `flag:"replica" env:"SLIPWAY_REPLICA" help:"name of this replica, different from the others'; empty: the machine's and a random one"`
+	Retention   time.Duration     `flag:"retention" env:"SLIPWAY_RETENTION" help:"how long a finished deployment is kept with its events; a service's last 10 always are; 0: for ever"`
 	Version     string            `flag:"-"`
 	Clock       func() time.Time  `flag:"-"` // nil: the machine's
 	Driver      runtime.Runtime   `flag:"-"` // of a program that brings its own, which also closes it; nil: what Runtime names
@@ -51,6 +52,7 @@ func Default() Config {
 		Runtime:     local.Process,
 		Remote:      grpcclient.Config{Target: "127.0.0.1:7006"},
 		Lease:       lease.DefaultDuration,
+		Retention:   DefaultRetention,
 	}
 }
 
@@ -63,6 +65,9 @@ func (c Config) Validate() error {
 	}
 	if c.Lease < minLease || c.Lease > maxLease {
 		errs = append(errs, fmt.Errorf("lease-duration: must be %s to %s, is %s", minLease, maxLease, c.Lease))
+	}
+	if c.Retention != 0 && c.Retention < minRetention {
+		errs = append(errs, fmt.Errorf("retention: must be at least %s, or 0 to keep everything, is %s", minRetention, c.Retention))
 	}
 	return errors.Join(append(errs, c.validateRuntime())...)
 }
