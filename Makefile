@@ -115,7 +115,7 @@ race: deps ## Run the packages where goroutines share memory under the race dete
 
 .PHONY: bench
 bench: deps ## Run the benchmarks: BENCH=Name narrows it (HAProxy, if installed, is a peer in them)
-	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -timeout 60m $(ARGS) ./bench/...
+	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -timeout 60m $(ARGS) ./bench/... ./services/orchestrator/internal/engine
 
 .PHONY: test-ts
 test-ts: deps build $(NODE_MODULES) ## Build the TypeScript client and run its tests against bin/slipway dev

@@ -9,11 +9,12 @@ import (
 )
 
 const (
+	committers    = 2 // while PostgreSQL works on one batch the other is made
 	commitBatch   = 256
 	commitTimeout = 10 * time.Second
 )
 
-// committer groups the saves of many services into one transaction: while one is on its way to the disk, the next ones
+// committer groups the saves of many services into one transaction: while some are on their way to the disk, the next ones
 // gather. Persisted transitions per second so grow with load instead of stopping at the disk's commit rate.
 type committer struct {
 	store Store

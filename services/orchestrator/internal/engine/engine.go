@@ -99,7 +99,9 @@ func (e *Engine) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	e.done.Go(func() { e.committer.run(e.ctx) })
+	for range committers {
+		e.done.Go(func() { e.committer.run(e.ctx) })
+	}
 	for _, source := range e.sources() {
 		e.done.Go(func() { e.follow(source) })
 	}

@@ -19,32 +19,32 @@ const (
 
 // Config says how a service's deployments go. Its zero value is not valid: begin with DefaultConfig.
 type Config struct {
-	Name                  string // of the deployment configuration it came from, "" when none
-	Strategy              Strategy
-	MinimumHealthyPercent int // rolling
-	MaximumPercent        int // rolling
-	CircuitBreaker        CircuitBreaker
-	Alarms                Alarms
-	BakeTime              time.Duration
-	Steps                 []TrafficStep // every strategy but rolling; the last is 1000
-	Hooks                 []Hook
-	ScaleUpTimeout        time.Duration
-	RollbackTimeout       time.Duration
-	MinimumHealthyTime    time.Duration
-	EarlySuccess          EarlySuccess  // rolling
-	FailureLimit          Threshold     // every strategy but rolling
-	Timeout               time.Duration // of active time; 0 for none
-	ReadyWait             time.Duration // before production traffic moves; 0 for none
-	KeepSource            bool          // the old revision's tasks go on without traffic
-	TerminationWait       time.Duration // before the old revision's tasks stop
-	AutoRollback          *AutoRollback // nil: as ECS
+	Name                  string         `json:",omitzero"` // of the deployment configuration it came from, "" when none
+	Strategy              Strategy       `json:",omitzero"`
+	MinimumHealthyPercent int            `json:",omitzero"` // rolling
+	MaximumPercent        int            `json:",omitzero"` // rolling
+	CircuitBreaker        CircuitBreaker `json:",omitzero"`
+	Alarms                Alarms         `json:",omitzero"`
+	BakeTime              time.Duration  `json:",omitzero"`
+	Steps                 []TrafficStep  `json:",omitzero"` // every strategy but rolling; the last is 1000
+	Hooks                 []Hook         `json:",omitzero"`
+	ScaleUpTimeout        time.Duration  `json:",omitzero"`
+	RollbackTimeout       time.Duration  `json:",omitzero"`
+	MinimumHealthyTime    time.Duration  `json:",omitzero"`
+	EarlySuccess          EarlySuccess   `json:",omitzero"` // rolling
+	FailureLimit          Threshold      `json:",omitzero"` // every strategy but rolling
+	Timeout               time.Duration  `json:",omitzero"` // of active time; 0 for none
+	ReadyWait             time.Duration  `json:",omitzero"` // before production traffic moves; 0 for none
+	KeepSource            bool           `json:",omitzero"` // the old revision's tasks go on without traffic
+	TerminationWait       time.Duration  `json:",omitzero"` // before the old revision's tasks stop
+	AutoRollback          *AutoRollback  `json:",omitzero"` // nil: as ECS
 }
 
 // EarlySuccess is ECS's early success criteria.
 type EarlySuccess struct {
-	Enable         bool
-	HealthyPercent int
-	Deferred       bool // the old revision's tasks stop after the deployment has completed
+	Enable         bool `json:",omitzero"`
+	HealthyPercent int  `json:",omitzero"`
+	Deferred       bool `json:",omitzero"` // the old revision's tasks stop after the deployment has completed
 }
 
 // Required is how many tasks of the new revision must be healthy.
@@ -52,8 +52,8 @@ func (e EarlySuccess) Required(desired int) int { return ceilPercent(desired, e.
 
 // AutoRollback is CodeDeploy's: which ends without success are rolled back, by a deployment of its own.
 type AutoRollback struct {
-	Enabled bool
-	Events  []RollbackEvent
+	Enabled bool            `json:",omitzero"`
+	Events  []RollbackEvent `json:",omitzero"`
 }
 
 // RollbackEvent is why a deployment ended without success; the names are CodeDeploy's.
@@ -70,10 +70,10 @@ func (a *AutoRollback) on(e RollbackEvent) bool { return a.Enabled && slices.Con
 
 // TrafficStep is one step of production traffic.
 type TrafficStep struct {
-	Share    int // tenths of a percent on the new revision
-	BakeTime time.Duration
-	Pause    bool // wait for Continue after the bake time
-	Capacity int  // tenths of a percent of the desired count that the new revision has; 0 for all of it
+	Share    int           `json:",omitzero"` // tenths of a percent on the new revision
+	BakeTime time.Duration `json:",omitzero"`
+	Pause    bool          `json:",omitzero"` // wait for Continue after the bake time
+	Capacity int           `json:",omitzero"` // tenths of a percent of the desired count that the new revision has; 0 for all of it
 }
 
 // Tasks is how many tasks the new revision has at the step.
@@ -86,20 +86,20 @@ func (s TrafficStep) Tasks(desired int) int {
 
 // CircuitBreaker is ECS's deployment circuit breaker.
 type CircuitBreaker struct {
-	Enable             bool
-	Rollback           bool
-	ResetOnHealthyTask bool
-	ResetAfter         time.Duration // how long a task must stay healthy before it resets the count
-	IgnoreExits        bool          // of tasks that were running
-	IgnoreDuringBake   bool
-	IgnoreLateStarts   bool // that come to nothing after a task was running
-	Threshold          Threshold
+	Enable             bool          `json:",omitzero"`
+	Rollback           bool          `json:",omitzero"`
+	ResetOnHealthyTask bool          `json:",omitzero"`
+	ResetAfter         time.Duration `json:",omitzero"` // how long a task must stay healthy before it resets the count
+	IgnoreExits        bool          `json:",omitzero"` // of tasks that were running
+	IgnoreDuringBake   bool          `json:",omitzero"`
+	IgnoreLateStarts   bool          `json:",omitzero"` // that come to nothing after a task was running
+	Threshold          Threshold     `json:",omitzero"`
 }
 
 // Threshold is a number of failed tasks.
 type Threshold struct {
-	Type  ThresholdType
-	Value int
+	Type  ThresholdType `json:",omitzero"`
+	Value int           `json:",omitzero"`
 }
 
 // ThresholdType is how a threshold's value is read.
@@ -114,13 +114,13 @@ const (
 
 // Alarms is the alarms that fail a deployment.
 type Alarms struct {
-	Names         []string
-	Enable        bool
-	Rollback      bool
-	InitialPolicy InitialAlarmPolicy
-	Unreadable    UnreadableAlarmPolicy
+	Names         []string              `json:",omitzero"`
+	Enable        bool                  `json:",omitzero"`
+	Rollback      bool                  `json:",omitzero"`
+	InitialPolicy InitialAlarmPolicy    `json:",omitzero"`
+	Unreadable    UnreadableAlarmPolicy `json:",omitzero"`
 	// UnreadableTimeout is how long an alarm may be unreadable before StopOnUnreadableAlarm fails the deployment.
-	UnreadableTimeout time.Duration
+	UnreadableTimeout time.Duration `json:",omitzero"`
 }
 
 // InitialAlarmPolicy says what an alarm means that is in ALARM before the deployment begins.
@@ -145,15 +145,15 @@ const (
 
 // Hook calls a hook, or pauses, at lifecycle stages.
 type Hook struct {
-	Hook          string // "" for a pause
-	Pause         bool
-	Stages        []Stage
-	Details       string // JSON object sent with each invocation, "" for none
-	Timeout       time.Duration
-	TimeoutAction TimeoutAction
-	ReportBack    bool // CodeDeploy's contract: called once, reports later
-	FirstStepOnly bool // not at the traffic steps that follow
-	Quorum        int  // with Pause: how many people must continue it; 0 as 1
+	Hook          string        `json:",omitzero"` // "" for a pause
+	Pause         bool          `json:",omitzero"`
+	Stages        []Stage       `json:",omitzero"`
+	Details       string        `json:",omitzero"` // JSON object sent with each invocation, "" for none
+	Timeout       time.Duration `json:",omitzero"`
+	TimeoutAction TimeoutAction `json:",omitzero"`
+	ReportBack    bool          `json:",omitzero"` // CodeDeploy's contract: called once, reports later
+	FirstStepOnly bool          `json:",omitzero"` // not at the traffic steps that follow
+	Quorum        int           `json:",omitzero"` // with Pause: how many people must continue it; 0 as 1
 }
 
 // TimeoutAction is what a time-out means.

@@ -1,0 +1,2 @@
+ALTER TABLE services ALTER COLUMN state SET COMPRESSION default;
+ALTER TABLE deployments ALTER COLUMN body SET COMPRESSION default;
