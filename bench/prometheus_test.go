@@ -69,12 +69,13 @@ func (p *prometheusRules) evaluations(b *testing.B) float64 {
 	return metricSum(b, p.address, "prometheus_rule_evaluations_total")
 }
 
-// cpu is the CPU time of the process so far, in user and kernel mode.
+// cpuOf is the CPU time of a process so far, in user and kernel mode.
 func cpuOf(b *testing.B, pid int) time.Duration {
 	b.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	check(b, err)
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // from the state on, which is field 3
+	stat := string(text)
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]) // from the state on, which is field 3
 	ticks := 0
 	for _, i := range []int{11, 12} { // utime, stime
 		n, err := strconv.Atoi(fields[i])

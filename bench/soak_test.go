@@ -31,11 +31,11 @@ func BenchmarkSoak(b *testing.B) {
 	check(b, each(n, begin))
 	f.waits(n)
 	f.finish(finished)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
 	for b.Loop() {
 		var heaps []float64
 		var overhead []time.Duration
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
 		start := time.Now()
 		for i := 0; time.Since(start) < length; i = (i + 1) % n {
 			overhead = append(overhead, f.resume(fmt.Sprintf("web-%d", i))...)
