@@ -328,3 +328,22 @@ func TestTrafficLeavesATargetGroupThatIsEmptied(t *testing.T) {
 		t.Errorf("%d of the traffic is where tasks are: %v", now, w.says(EventTrafficWithdrawn))
 	}
 }
+
+// Traffic never goes to a revision that has not passed its gates, though nothing else is left.
+func TestTrafficStaysAwayFromARevisionThatWasStoppedBeforeItsGates(t *testing.T) {
+	t.Parallel()
+	w := begun(t, 2, config(BlueGreen, nil))
+	mustDeploy(t, w, "d-2", config(BlueGreen, func(c *Config) {
+		c.Hooks = []Hook{{Pause: true, Stages: []Stage{PostScaleUp}, Timeout: time.Hour, TimeoutAction: OnTimeoutRollback}}
+	}), false)
+	w.pass(time.Minute)
+	w.behave = func(string, int) behaviour { return behaviour{ExitAtOnce: true} }
+	w.crash("web-1", 2)
+	w.pass(time.Minute)
+	w.try(Stop(w.state, StopAbort, "", w.now))
+	w.pass(time.Minute)
+	w.sound(t)
+	if w.healthyOf("default/web/2") != 2 || w.state.Service.share("b") != 0 {
+		t.Errorf("%d tasks that nobody approved have %d of the traffic", w.healthyOf("default/web/2"), w.state.Service.share("b"))
+	}
+}

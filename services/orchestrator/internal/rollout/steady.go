@@ -77,7 +77,8 @@ func (r *run) tellSteady() {
 }
 
 // leaveEmptied takes production traffic from a target group in which no task is left and none will start, while tasks of the
-// other are healthy: a stopped deployment left it behind, and nobody is at work who would move it.
+// other are healthy: a stopped deployment left it behind, and nobody is at work who would move it. It goes where traffic is already,
+// or to the service's own revision, never to one that has not passed its gates.
 func (r *run) leaveEmptied() {
 	lb := r.Service.Spec.LoadBalancer
 	if lb == nil || r.Service.Phase != Active {
@@ -88,7 +89,9 @@ func (r *run) leaveEmptied() {
 		set := &r.Service.TaskSets[i]
 		live, up, _ := set.live()
 		left[set.TargetGroup] += max(live, set.Count)
-		healthy[set.TargetGroup] += up
+		if r.Service.share(set.TargetGroup) > 0 || set.Revision.ID == r.Service.Current {
+			healthy[set.TargetGroup] += up
+		}
 	}
 	for _, x := range r.Service.Production {
 		for _, to := range lb.targetGroups() {
