@@ -109,6 +109,11 @@ simulate: ## Play SEEDS=10000 runs of the engine in a world that misbehaves; SEE
 mutations: ## Make bugs on purpose, one after the other, and check that the simulation finds each
 	SLIPWAY_MUTATIONS=1 $(GO) test -count=1 -timeout 60m $(ARGS) ./test/simulation -run 'TestMutations$$' -v
 
+.PHONY: chaos
+chaos: deps ## Break a system of real processes in every way for MINUTES=10 while deployments and requests go on; report in bin/chaos.md
+	@mkdir -p bin
+	$(GO) test -count=1 -timeout $$(($(or $(MINUTES),10) + 20))m $(ARGS) ./test/faults -run 'TestChaos$$' -v -minutes $(or $(MINUTES),10) -report $(CURDIR)/bin/chaos.md $(if $(SEED),-seed $(SEED))
+
 .PHONY: race
 race: deps ## Run the packages where goroutines share memory under the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(ARGS) $(RACE)
@@ -191,6 +196,7 @@ verify-tidy: ## Fail if go mod tidy would change a go.mod or go.sum
 	$(GO) mod tidy -diff
 	$(GO) -C tools mod tidy -diff
 	$(GO) -C tools/lint mod tidy -diff
+	$(GO) -C tools/toxiproxy mod tidy -diff
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -1,0 +1,141 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	runtimepb "github.com/slipway-deploy/slipway/gen/go/slipway/runtime/v1"
+)
+
+// goesOnWithin is how long work may rest after a fault has ended.
+const goesOnWithin = 60 * time.Second
+
+// count is a number that the database has, or -1 when it is away.
+func (s *system) count(sql string, args ...any) (n int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := s.db.QueryRow(ctx, sql, args...).Scan(&n); err != nil {
+		return -1
+	}
+	return n
+}
+
+// goesOn waits until each service has a step after now, and then until each has completed a deployment that began after now. It
+// returns how long the first took.
+func (w *work) goesOn() (step time.Duration) {
+	w.t.Helper()
+	began := time.Now()
+	from, made := map[*service]int64{}, map[*service]int{}
+	const events = `SELECT count(*) FROM orchestrator.events WHERE service = $1`
+	eventually(w.t, goesOnWithin, "the database to answer", func() bool { return w.count(`SELECT 1`) == 1 })
+	for _, v := range w.list {
+		ids, _ := v.deployed()
+		from[v], made[v] = w.count(events, v.name), len(ids)
+	}
+	for _, v := range w.list {
+		eventually(w.t, goesOnWithin, v.name+" to go on", func() bool { return w.count(events, v.name) > from[v] })
+	}
+	step = time.Since(began)
+	for _, v := range w.list {
+		eventually(w.t, goesOnWithin, "a deployment of "+v.name+" to complete", func() bool {
+			ids, _ := v.deployed()
+			return len(ids) > made[v]+1 || len(ids) > made[v] && w.finished(ids[made[v]])
+		})
+	}
+	return step
+}
+
+// violations is what is lost or doubled, when the work has ended.
+func (w *work) violations() (list []string) {
+	w.t.Helper()
+	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	all := 0
+	for _, v := range w.list {
+		ids, version := v.deployed()
+		all += len(ids)
+		for _, id := range ids {
+			if n := w.count(`SELECT count(*) FROM orchestrator.deployments WHERE id = $1 AND state = 'SUCCESSFUL'`, id); n != 1 {
+				add("deployment %s of %s did not succeed, or is lost", id, v.name)
+			}
+		}
+		for range 20 {
+			if got, why := ask(http.DefaultClient, v.listener); got != version {
+				add("%s is answered by %s %s, not by %s that was deployed last", v.name, got, why, version)
+				break
+			}
+		}
+	}
+	if n := w.count(`SELECT count(*) FROM orchestrator.deployments`); n != int64(all) {
+		add("%d deployments were made, %d are there", all, n)
+	}
+	for what, sql := range map[string]string{
+		"deployments whose events have a gap or a repeat": `SELECT count(*) FROM (SELECT FROM orchestrator.events GROUP BY cluster, service, deployment
+			HAVING max(sequence) <> count(*)) x`,
+		"deployments that began or ended twice": `SELECT count(*) FROM (SELECT FROM orchestrator.events
+			WHERE name IN ('SERVICE_DEPLOYMENT_IN_PROGRESS', 'SERVICE_DEPLOYMENT_COMPLETED') GROUP BY deployment, name HAVING count(*) > 1) x`,
+		"tasks that failed twice": `SELECT count(*) FROM (SELECT FROM orchestrator.events WHERE name = 'TASK_FAILED' GROUP BY detail->>'task' HAVING count(*) > 1) x`,
+		"tasks that failed":       `SELECT count(*) FROM orchestrator.events WHERE name = 'TASK_FAILED'`,
+		"invocations of one hook at one stage under two identities": `SELECT count(*) FROM (SELECT FROM hooks.invocations
+			GROUP BY deployment, lifecycle_stage, step, hook HAVING count(*) > 1) x`,
+		"invocations without the outcome CONTINUE": `SELECT count(*) FROM hooks.invocations WHERE outcome <> 'CONTINUE'`,
+	} {
+		if n := w.count(sql); n != 0 {
+			add("%d %s", n, what)
+		}
+	}
+	w.hook.mu.Lock()
+	defer w.hook.mu.Unlock()
+	for call, ids := range w.hook.called {
+		if len(ids) > 1 {
+			add("the hook of %s was called under %d identities", call, len(ids))
+		}
+	}
+	return append(list, w.orphans()...)
+}
+
+// orphans waits until what runs is what is desired, and says what else does.
+func (w *work) orphans() []string {
+	w.t.Helper()
+	want := tasks * len(w.list)
+	listed, running := 0, 0
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); rest(100 * time.Millisecond) {
+		listed, running = w.listed(), processes(filepath.Join(programs, "web"))
+		if listed == want && running == want {
+			return nil
+		}
+	}
+	return []string{fmt.Sprintf("%d tasks are desired; the runtime lists %d, and %d processes run", want, listed, running)}
+}
+
+func (w *work) listed() int {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	stream, err := w.runtime.WatchTasks(ctx, &runtimepb.WatchTasksRequest{})
+	if err != nil {
+		return -1
+	}
+	snapshot, err := stream.Recv()
+	if err != nil {
+		return -1
+	}
+	return len(snapshot.GetTasks())
+}
+
+// processes counts the processes of a program.
+func processes(program string) (n int) {
+	list, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil {
+		return -1
+	}
+	for _, link := range list {
+		if target, err := os.Readlink(link); err == nil && strings.TrimSuffix(target, " (deleted)") == program {
+			n++
+		}
+	}
+	return n
+}
