@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/slipway-deploy/slipway/internal/stories"
 	"github.com/slipway-deploy/slipway/platform/grpcclient"
 )
 
@@ -136,10 +136,9 @@ func eventually(t *testing.T, limit time.Duration, what string, holds func() boo
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := stories.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
