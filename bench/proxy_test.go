@@ -2,69 +2,60 @@ package bench
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/slipway-deploy/slipway/drivers/traffic"
-	trafficproxy "github.com/slipway-deploy/slipway/drivers/traffic/proxy"
-	trafficpb "github.com/slipway-deploy/slipway/gen/go/slipway/traffic/v1"
-	"github.com/slipway-deploy/slipway/platform/grpcclient"
-	"github.com/slipway-deploy/slipway/platform/grpcserver"
-	proxyapp "github.com/slipway-deploy/slipway/services/proxy/app"
 )
 
 // BenchmarkProxy sends small GET requests over kept connections straight to a target, through our proxy, through a plain
-// httputil.ReverseProxy with large pools, and through HAProxy where it is installed. Clients and target speak raw TCP,
-// so that next to all the time is the proxy's. All share this program's processors, but HAProxy, which has its own process.
+// httputil.ReverseProxy with large pools, and through HAProxy where it is installed, each a process of its own. Clients and target
+// speak raw TCP, so that next to all the time is the proxy's, and share the machine with it. It reports the CPU of the proxy's
+// process for a request, in user and kernel mode, and what it allocates.
+//
+// Limit: as many requests a second as the ReverseProxy, and no higher p99.
 func BenchmarkProxy(b *testing.B) {
-	target := rawTarget(b)
+	target := rawTarget(b, "hello")
 	for _, peer := range []struct {
 		name  string
-		start func(*testing.B, string) string
+		start func(*testing.B) *proxied
 	}{
-		{"direct", func(_ *testing.B, target string) string { return target }},
-		{"slipway", slipwayProxy},
-		{"ReverseProxy", reverseProxy},
-		{"HAProxy", haproxy},
+		{"direct", func(*testing.B) *proxied { return &proxied{address: target} }},
+		{"slipway", func(b *testing.B) *proxied {
+			p := startSlipway(b, target, target)
+			p.proxied.address = p.listener
+			return p.proxied
+		}},
+		{"ReverseProxy", func(b *testing.B) *proxied { return startProxy(b, "reverse "+target) }},
+		{"HAProxy", func(b *testing.B) *proxied { return haproxy(b, target) }},
 	} {
 		b.Run(peer.name, func(b *testing.B) {
-			address := peer.start(b, target)
+			p := peer.start(b)
 			for _, clients := range []int{1, 64} {
-				b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) { load(b, address, clients) })
+				b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) { load(b, p, clients) })
 			}
 		})
 	}
 }
 
-// load sends b.N requests, shared by the clients, and reports the rate and the latencies.
-func load(b *testing.B, address string, clients int) {
+// load sends b.N requests, shared by the clients, and reports the rate, the latencies and what the proxy needs for a request.
+func load(b *testing.B, p *proxied, clients int) {
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	var all []time.Duration
 	failed := make(chan error, clients)
-	b.ReportAllocs()
+	begin := p.usage(b)
 	b.ResetTimer()
 	for range clients {
 		group.Go(func() {
-			took, err := rawClient(address, &left)
+			took, err := rawClient(p.address, &left)
 			if err != nil {
 				failed <- err
 			}
@@ -80,11 +71,14 @@ func load(b *testing.B, address string, clients int) {
 		b.Fatal(err)
 	default:
 	}
+	p.usage(b).report(b, begin)
 	slices.Sort(all)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
 	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
 }
+
+const rawRequest = "GET /orders/42 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\r\n"
 
 // rawClient sends requests over one connection while there are any left.
 func rawClient(address string, left *atomic.Int64) ([]time.Duration, error) {
@@ -95,14 +89,14 @@ func rawClient(address string, left *atomic.Int64) ([]time.Duration, error) {
 	defer func() { _ = nc.Close() }()
 	_ = nc.SetDeadline(time.Now().Add(5 * time.Minute))
 	br := bufio.NewReader(nc)
-	request := []byte("GET /orders/42 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\r\n")
+	request := []byte(rawRequest)
 	var took []time.Duration
 	for left.Add(-1) >= 0 {
 		begin := time.Now()
 		if _, err := nc.Write(request); err != nil {
 			return took, err
 		}
-		if err := readRaw(br); err != nil {
+		if _, err := readRaw(br); err != nil {
 			return took, err
 		}
 		took = append(took, time.Since(begin))
@@ -111,29 +105,30 @@ func rawClient(address string, left *atomic.Int64) ([]time.Duration, error) {
 }
 
 // readRaw reads a response 200 whose body is 5 bytes long.
-func readRaw(br *bufio.Reader) error {
+func readRaw(br *bufio.Reader) (body string, err error) {
 	for first := true; ; first = false {
 		line, err := br.ReadSlice('\n')
 		if err != nil {
-			return err
+			return "", err
 		}
 		if first && !strings.HasPrefix(string(line), "HTTP/1.1 200") {
-			return fmt.Errorf("got %q", line)
+			return "", fmt.Errorf("got %q", line)
 		}
 		if len(line) == 2 {
-			_, err := br.Discard(5)
-			return err
+			var body [5]byte
+			_, err := io.ReadFull(br, body[:])
+			return string(body[:]), err
 		}
 	}
 }
 
-// rawTarget answers every request alike and costs next to nothing.
-func rawTarget(b *testing.B) string {
+// rawTarget answers every request alike, with a body of 5 bytes, and costs next to nothing.
+func rawTarget(b *testing.B, body string) string {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(b, err)
 	b.Cleanup(func() { _ = l.Close() })
-	response := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")
+	response := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n" + body)
 	go func() {
 		for {
 			nc, err := l.Accept()
@@ -160,66 +155,11 @@ func rawTarget(b *testing.B) string {
 	return l.Addr().String()
 }
 
-// slipwayProxy is the proxy as it runs: controlled over gRPC, counting requests.
-func slipwayProxy(b *testing.B, target string) string {
-	b.Helper()
-	a, err := proxyapp.New(b.Context(), proxyapp.Config{
-		Listen: grpcserver.Config{Addr: "127.0.0.1:0"}, RoutesDir: b.TempDir(), MetricsPeriod: time.Second,
-	}, slog.New(slog.DiscardHandler))
-	check(b, err)
-	check(b, a.Start(b.Context()))
-	b.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		a.Stop(ctx)
-	})
-	conn, err := grpcclient.Dial(grpcclient.Config{Target: a.Addr(), Name: "proxy"})
-	check(b, err)
-	defer func() { _ = conn.Close() }()
-	address := freeAddress(b)
-	check(b, trafficproxy.New(trafficpb.NewTrafficServiceClient(conn)).Apply(b.Context(), 1, traffic.Routes{
-		Service:      "bench/web",
-		Listeners:    []traffic.Listener{{Name: "production", Address: address, Forward: []traffic.WeightedTargetGroup{{TargetGroup: "web", Weight: 1000}}}},
-		TargetGroups: []traffic.TargetGroup{{Name: "web", Targets: []traffic.Target{{ID: "web-1", Address: target}}}},
-	}))
-	return address
-}
-
-// reverseProxy is what the standard library has, set up for throughput.
-func reverseProxy(b *testing.B, target string) string {
-	b.Helper()
-	buffers := &buffers{pool: sync.Pool{New: func() any { buf := make([]byte, 32<<10); return &buf }}}
-	transport := &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}
-	s := httptest.NewServer(&httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(&url.URL{Scheme: "http", Host: target})
-			r.Out.Host = r.In.Host
-			r.SetXForwarded()
-		},
-		Transport: transport, BufferPool: buffers,
-	})
-	b.Cleanup(func() {
-		transport.CloseIdleConnections()
-		s.Close()
-	})
-	return s.Listener.Addr().String()
-}
-
-type buffers struct{ pool sync.Pool }
-
-func (b *buffers) Get() []byte  { return *b.pool.Get().(*[]byte) }
-func (b *buffers) Put(p []byte) { b.pool.Put(&p) }
-
 // haproxy is HAProxy with as many threads as there are processors.
-func haproxy(b *testing.B, target string) string {
+func haproxy(b *testing.B, target string) *proxied {
 	b.Helper()
-	program, err := exec.LookPath("haproxy")
-	if err != nil {
-		b.Skip("haproxy is not installed")
-	}
 	address := freeAddress(b)
-	file := filepath.Join(b.TempDir(), "haproxy.cfg")
-	check(b, os.WriteFile(file, fmt.Appendf(nil, `defaults
+	pid := startHAProxy(b, fmt.Sprintf(`defaults
   mode http
   option forwardfor
   timeout connect 2s
@@ -232,24 +172,6 @@ frontend f
 backend b
   balance leastconn
   server s %s
-`, address, target), 0o600))
-	cmd := exec.CommandContext(b.Context(), program, "-db", "-f", file)
-	cmd.Stderr = io.Discard
-	check(b, cmd.Start())
-	b.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	deadline := time.Now().Add(5 * time.Second)
-	for {
-		nc, err := (&net.Dialer{Timeout: time.Second}).DialContext(b.Context(), "tcp", address)
-		if err == nil {
-			_ = nc.Close()
-			return address
-		}
-		if time.Now().After(deadline) {
-			b.Fatal(err)
-		}
-		<-time.After(10 * time.Millisecond)
-	}
+`, address, target), address)
+	return &proxied{b: b, address: address, pid: pid}
 }

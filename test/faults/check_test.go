@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	runtimepb "github.com/slipway-deploy/slipway/gen/go/slipway/runtime/v1"
@@ -104,7 +106,7 @@ func (w *work) orphans() []string {
 	want := tasks * len(w.list)
 	listed, running := 0, 0
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); rest(100 * time.Millisecond) {
-		listed, running = w.listed(), processes(filepath.Join(programs, "web"))
+		listed, running = w.listed(), len(processes(filepath.Join(programs, "web")))
 		if listed == want && running == want {
 			return nil
 		}
@@ -126,16 +128,22 @@ func (w *work) listed() int {
 	return len(snapshot.GetTasks())
 }
 
-// processes counts the processes of a program.
-func processes(program string) (n int) {
-	list, err := filepath.Glob("/proc/[0-9]*/exe")
-	if err != nil {
-		return -1
-	}
+// processes is the processes of a program.
+func processes(program string) (pids []int) {
+	list, _ := filepath.Glob("/proc/[0-9]*/exe") // the pattern is right
 	for _, link := range list {
-		if target, err := os.Readlink(link); err == nil && strings.TrimSuffix(target, " (deleted)") == program {
-			n++
+		target, err := os.Readlink(link)
+		pid, isPid := strconv.Atoi(filepath.Base(filepath.Dir(link)))
+		if err == nil && isPid == nil && strings.TrimSuffix(target, " (deleted)") == program {
+			pids = append(pids, pid)
 		}
 	}
-	return n
+	return pids
+}
+
+// endTasks ends what the runtime leaves behind: tasks outlive it.
+func endTasks() {
+	for _, pid := range processes(filepath.Join(programs, "web")) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
 }

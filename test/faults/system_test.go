@@ -50,7 +50,10 @@ func startSystem(t *testing.T) *system {
 	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL runs as another user
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	t.Cleanup(func() {
+		endTasks() // when every program has ended
+		_ = os.RemoveAll(dir)
+	})
 	s := &system{t: t, dir: dir, programs: map[string]*program{}, routes: filepath.Join(dir, "routes"), network: newNetwork(t)}
 	s.pgDisk, s.rtDisk = mount(t, filepath.Join(dir, "postgres"), 1500), mount(t, s.routes, 1)
 	s.startPostgres()

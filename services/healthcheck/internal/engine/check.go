@@ -47,8 +47,9 @@ func (e *Engine) fire(ctx context.Context, due []*probed) {
 }
 
 func (e *Engine) work(ctx context.Context) {
+	worker := make(chan *probed, 1)
 	for ctx.Err() == nil {
-		p := e.queue.take()
+		p := e.queue.take(ctx, worker)
 		if p == nil {
 			return
 		}

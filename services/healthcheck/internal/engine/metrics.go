@@ -17,7 +17,20 @@ type Metrics struct {
 	lateness metric.Float64Histogram
 	overdue  metric.Int64Counter
 	unsaved  metric.Int64Counter
+	results  map[outcome]metric.MeasurementOption
 }
+
+// outcome is what checks are told apart by.
+type outcome struct {
+	of     verdict.Type
+	result string
+}
+
+const (
+	passed       = "passed"
+	failed       = "failed"
+	inconclusive = "inconclusive"
+)
 
 // NewMetrics makes the instruments.
 func NewMetrics(meter metric.Meter) (Metrics, error) {
@@ -33,6 +46,12 @@ func NewMetrics(meter metric.Meter) (Metrics, error) {
 		metric.WithDescription("Checks that began later than a tenth of their interval after their time."))
 	m.unsaved, errs[3] = meter.Int64Counter("slipway.healthcheck.target.refused",
 		metric.WithDescription("Target healths that the database refused; the targets are checked all the same."))
+	m.results = map[outcome]metric.MeasurementOption{} // making an attribute set costs as much as the rest of a measurement
+	for _, of := range []verdict.Type{verdict.HTTP, verdict.HTTPS, verdict.TCP, verdict.GRPC} {
+		for _, result := range []string{passed, failed, inconclusive} {
+			m.results[outcome{of, result}] = metric.WithAttributeSet(attribute.NewSet(attribute.String("type", string(of)), attribute.String("result", result)))
+		}
+	}
 	return m, errors.Join(errs[:]...)
 }
 
@@ -50,14 +69,14 @@ func (m Metrics) ended(ctx context.Context, c verdict.Check, r verdict.Result, t
 	if m.checks == nil {
 		return
 	}
-	result := "failed"
+	result := failed
 	switch {
 	case r.OK:
-		result = "passed"
+		result = passed
 	case r.Inconclusive:
-		result = "inconclusive"
+		result = inconclusive
 	}
-	m.checks.Record(ctx, took.Seconds(), metric.WithAttributes(attribute.String("type", string(c.Type)), attribute.String("result", result)))
+	m.checks.Record(ctx, took.Seconds(), m.results[outcome{c.Type, result}])
 }
 
 func (m Metrics) refused(ctx context.Context) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -72,17 +73,48 @@ func TestTheQueueStartsNoMoreWorkersThanAllowedAndKeepsTheOrder(t *testing.T) {
 	if n := q.put(due[2:]); n != 1 {
 		t.Errorf("started %d more workers where 1 is allowed", n)
 	}
+	worker := make(chan *probed, 1)
 	for i, want := range due {
-		if got := q.take(); got != want {
+		if got := q.take(t.Context(), worker); got != want {
 			t.Errorf("target %d comes out of order", i)
 		}
 	}
-	for range 3 {
-		if q.take() != nil {
-			t.Error("an empty queue gives a target")
-		}
+	handed := make(chan *probed)
+	go func() { handed <- q.take(t.Context(), worker) }()
+	eventually(t, "a worker to wait", func() bool {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return len(q.idle) == 1
+	})
+	if n := q.put(due[:1]); n != 0 {
+		t.Errorf("started %d workers where one waits", n)
 	}
-	if n := q.put(due); n != 3 {
-		t.Errorf("started %d workers after all had ended, want 3", n)
+	if <-handed != due[0] {
+		t.Error("the worker that waited got another target")
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if q.take(ended, worker) != nil {
+		t.Error("an empty queue gives a target")
+	}
+}
+
+func TestWorkersEndThatNobodyNeeds(t *testing.T) {
+	t.Parallel()
+	q := &queue{limit: 1000}
+	due := make([]*probed, maxIdleWorkers+1)
+	if n := q.put(due); n != len(due) {
+		t.Fatalf("started %d workers", n)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for range due {
+		q.take(ended, make(chan *probed, 1))
+	}
+	for n := range due {
+		q.take(ended, make(chan *probed, 1))
+		if want := max(n+1-maxIdleWorkers, 0); q.running != len(due)-want {
+			t.Fatalf("%d workers run after %d had nothing to do", q.running, n+1)
+		}
 	}
 }

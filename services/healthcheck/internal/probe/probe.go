@@ -4,12 +4,9 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,32 +15,20 @@ import (
 )
 
 const (
-	maxBody        = 1 << 20 // what is read of an answer before the connection is given back
 	maxDescription = 1024
 	userAgent      = "Slipway-HealthChecker/1.0"
 )
 
 // Prober makes checks.
 type Prober struct {
-	fresh, kept *http.Client
+	kept kept
 }
 
 // New returns a prober.
-func New() *Prober {
-	client := func(fresh bool) *http.Client {
-		return &http.Client{
-			Transport: &http.Transport{
-				DisableKeepAlives: fresh, DisableCompression: true, MaxIdleConnsPerHost: 1, MaxIdleConns: 20_000,
-				TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // ELB does not verify targets' certificates either
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
-	}
-	return &Prober{fresh: client(true), kept: client(false)}
-}
+func New() *Prober { return &Prober{} }
 
 // Close gives up kept connections.
-func (p *Prober) Close() { p.kept.CloseIdleConnections() }
+func (p *Prober) Close() { p.kept.close() }
 
 // Probe makes one check of the target at host:port.
 func (p *Prober) Probe(ctx context.Context, c verdict.Check, address string) verdict.Result {
@@ -54,22 +39,24 @@ func (p *Prober) Probe(ctx context.Context, c verdict.Check, address string) ver
 		}
 		address = net.JoinHostPort(host, strconv.Itoa(c.Port))
 	}
+	if c.Type == verdict.HTTP || c.Type == verdict.HTTPS {
+		return p.http(ctx, c, address)
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	var result verdict.Result
-	switch c.Type {
-	case verdict.TCP:
+	if c.Type == verdict.TCP {
 		result = p.tcp(ctx, address)
-	case verdict.GRPC:
+	} else {
 		result = p.grpc(ctx, c, address)
-	default:
-		result = p.http(ctx, c, address)
 	}
 	if !result.OK && !result.Inconclusive && result.Reason == verdict.FailedHealthChecks && ctx.Err() != nil {
-		return failed(verdict.Timeout, "Request timed out")
+		return timedOut()
 	}
 	return result
 }
+
+func timedOut() verdict.Result { return failed(verdict.Timeout, "Request timed out") }
 
 // failed is a failed check. What targets say ends in messages and in a database, which take neither broken text nor NUL.
 func failed(reason, format string, args ...any) verdict.Result {
@@ -105,31 +92,5 @@ func (p *Prober) tcp(ctx context.Context, address string) verdict.Result {
 		return unreachable(err)
 	}
 	_ = conn.Close()
-	return verdict.Result{OK: true}
-}
-
-func (p *Prober) http(ctx context.Context, c verdict.Check, address string) verdict.Result {
-	scheme, client := "http", p.fresh
-	if c.Type == verdict.HTTPS {
-		scheme = "https"
-	}
-	if c.KeepAlive {
-		client = p.kept
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+address+c.Path, nil)
-	if err != nil {
-		return failed(verdict.FailedHealthChecks, "Health checks failed: %s", err)
-	}
-	req.Header.Set("User-Agent", userAgent)
-	resp, err := client.Do(req)
-	if err != nil {
-		return unreachable(err)
-	}
-	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxBody)) // the code decides; the body is read for the connection's sake
-	matcher, err := verdict.ParseMatcher(c.Matcher, 200, 499)
-	if err != nil || !matcher.Matches(resp.StatusCode) {
-		return failed(verdict.ResponseCodeMismatch, "Health checks failed with these codes: [%d]", resp.StatusCode)
-	}
 	return verdict.Result{OK: true}
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/slipway-deploy/slipway/platform/idleconn"
 )
 
 const (
@@ -58,6 +60,15 @@ func newConn(c *Client, nc net.Conn) *conn {
 }
 
 func (cn *conn) close() { _ = cn.nc.Close() }
+
+// alive says whether the unused connection can carry a request. It does not wait.
+func (cn *conn) alive() bool {
+	if cn.limited { // a deadline that has passed would look like a closed connection
+		_ = cn.nc.SetReadDeadline(time.Time{})
+		cn.limited = false
+	}
+	return idleconn.Usable(cn.raw)
+}
 
 // Read reads from the target within the bound on a response's header.
 func (cn *conn) Read(p []byte) (int, error) {

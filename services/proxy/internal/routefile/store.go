@@ -21,7 +21,14 @@ type Store struct {
 	lock *os.File
 
 	mu   sync.Mutex
-	good map[string]bool // services whose current file is known to be whole
+	last map[string]last // by service
+}
+
+// last is where a service's last record is.
+type last struct {
+	save int64
+	file int  // which of suffixes
+	pair bool // there are two files
 }
 
 // Open opens the folder, which it makes if it has to, and holds it until Close: two proxies on one folder would
@@ -34,14 +41,14 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{dir: dir, lock: lock, good: make(map[string]bool)}, nil
+	return &Store{dir: dir, lock: lock, last: make(map[string]last)}, nil
 }
 
 // Close lets go of the folder.
 func (s *Store) Close() error { return s.lock.Close() }
 
-// Load returns the last good record of every service. A file that is corrupt, or missing after a crash, is replaced by
-// the one before; where that is not good either the service is left out. Each such case is logged in one sentence.
+// Load returns the last good record of every service. A file that is corrupt, or cut by a crash, is left out of account: the record of
+// the other one is taken, or the service is left out where that is not good either. Each such case is logged in one sentence.
 func (s *Store) Load(log *slog.Logger) ([]Record, error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -50,9 +57,9 @@ func (s *Store) Load(log *slog.Logger) ([]Record, error) {
 	bases := make(map[string]bool)
 	var order []string
 	for _, e := range entries {
-		base, ok := strings.CutSuffix(e.Name(), previousSuffix)
+		base, ok := strings.CutSuffix(e.Name(), suffixes[1])
 		if !ok {
-			base, ok = strings.CutSuffix(e.Name(), suffix)
+			base, ok = strings.CutSuffix(e.Name(), suffixes[0])
 		}
 		if ok && !bases[base] {
 			bases[base] = true
@@ -69,34 +76,40 @@ func (s *Store) Load(log *slog.Logger) ([]Record, error) {
 }
 
 func (s *Store) loadOne(base string, log *slog.Logger) (Record, bool) {
-	name := filepath.Join(s.dir, base+suffix)
-	current, err := read(name, base)
-	if err == nil {
-		s.markGood(current.Service)
-		return current, true
+	var found [2]numbered
+	var errs [2]error
+	for i, suffix := range suffixes {
+		found[i], errs[i] = read(filepath.Join(s.dir, base+suffix), base)
 	}
-	previous, previousErr := read(filepath.Join(s.dir, base+previousSuffix), base)
-	if previousErr != nil {
+	file := 0 // also of two without numbers
+	if errs[0] != nil || (errs[1] == nil && found[1].Save > found[0].Save) {
+		file = 1
+	}
+	r, other := found[file], errs[1-file]
+	switch {
+	case errs[file] != nil:
 		log.Error("the last routes of a service are lost; it is not served until they are applied again",
-			"file", name, "error", err, "previous_error", previousErr)
+			"file", filepath.Join(s.dir, base+suffixes[0]), "error", errs[0], "other_error", errs[1])
 		return Record{}, false
+	case other != nil && !(file == 0 && errors.Is(other, fs.ErrNotExist)): // one file alone is the first
+		log.Error("one of a service's two files of routes cannot be read; those in the other, perhaps the ones before, are served until they are applied again",
+			"file", filepath.Join(s.dir, base+suffixes[1-file]), "service", r.Service, "generation", r.Generation, "error", other)
 	}
-	log.Error("the last routes of a service cannot be read; the ones before are served until they are applied again",
-		"file", name, "service", previous.Service, "generation", previous.Generation, "error", err)
-	return previous, true
+	s.setLast(r.Service, last{save: r.Save, file: file, pair: !errors.Is(other, fs.ErrNotExist)})
+	return r.Record, true
 }
 
-func read(name, base string) (Record, error) {
+func read(name, base string) (numbered, error) {
 	b, err := os.ReadFile(name)
 	if err != nil {
-		return Record{}, err
+		return numbered{}, err
 	}
 	r, err := decode(b)
 	if err != nil {
-		return Record{}, err
+		return numbered{}, err
 	}
 	if fileName(r.Service) != base {
-		return Record{}, fmt.Errorf("%w: it holds the routes of %s", errCorrupt, r.Service)
+		return numbered{}, fmt.Errorf("%w: it holds the routes of %s", errCorrupt, r.Service)
 	}
 	return r, nil
 }
@@ -104,60 +117,55 @@ func read(name, base string) (Record, error) {
 // Save makes the record the service's last, durably, and keeps the one before. On an error the last one stays. The
 // problem is ResourceExhausted for a full disk, Unavailable for any other trouble with it.
 func (s *Store) Save(r Record) error {
-	data, err := encode(r)
+	was, known := s.lastOf(r.Service)
+	now := last{save: was.save + 1, file: 1 - was.file, pair: known}
+	if !known {
+		now.file = 0
+	}
+	data, err := encode(numbered{Save: now.save, Record: r})
 	if err != nil {
 		return err
 	}
-	if err := s.replace(r.Service, data); err != nil {
+	name := path(s.dir, r.Service, suffixes[now.file])
+	if was.pair {
+		err = overwrite(name, data)
+	}
+	if !was.pair || errors.Is(err, fs.ErrNotExist) {
+		err = create(name, path(s.dir, r.Service, tempSuffix), data)
+	}
+	if err != nil {
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			return problem.New(problem.ResourceExhausted, "LIMIT_EXCEEDED",
 				"the routes of %s cannot be saved: the proxy's disk is full; what was in force stays", r.Service).With("limit", "disk").Wrap(err)
 		}
 		return problem.New(problem.Unavailable, "", "the routes of %s cannot be saved by the proxy; what was in force stays", r.Service).Wrap(err)
 	}
-	s.markGood(r.Service)
+	s.setLast(r.Service, now)
 	return nil
 }
 
-func (s *Store) replace(service string, data []byte) error {
-	temp, current := path(s.dir, service, tempSuffix), path(s.dir, service, suffix)
-	if err := writeDurably(temp, data); err != nil {
-		_ = os.Remove(temp) // a full disk may need the room
-		return err
-	}
-	// A current file that is corrupt must not take the place of the one before.
-	if s.isGood(service) {
-		if err := os.Rename(current, path(s.dir, service, previousSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	if err := os.Rename(temp, current); err != nil {
-		return err
-	}
-	return syncDir(s.dir)
-}
-
-func (s *Store) isGood(service string) bool {
+func (s *Store) lastOf(service string) (last, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.good[service]
+	l, known := s.last[service]
+	return l, known
 }
 
-func (s *Store) markGood(service string) {
+func (s *Store) setLast(service string, l last) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.good[service] = true
+	s.last[service] = l
 }
 
 // Forget removes all there is of a service, its generation too.
 func (s *Store) Forget(service string) error {
-	for _, suffix := range []string{previousSuffix, suffix} {
+	for _, suffix := range suffixes {
 		if err := os.Remove(path(s.dir, service, suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("forget the routes of %s: %w", service, err)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.good, service)
+	delete(s.last, service)
 	return nil
 }
