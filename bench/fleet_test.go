@@ -25,6 +25,7 @@ import (
 type fleet struct {
 	b           *testing.B
 	tasks       *runtimefake.Runtime
+	routes      *trafficfake.Fake
 	services    orchestratorpb.ServiceServiceClient
 	deployments orchestratorpb.DeploymentServiceClient
 	events      orchestratorpb.EventServiceClient
@@ -40,9 +41,9 @@ func newFleet(b *testing.B) *fleet {
 	check(b, err)
 	check(b, os.Chmod(dir, 0o755))
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	tasks := runtimefake.New()
+	tasks, routes := runtimefake.New(), trafficfake.New()
 	s, err := stack.Start(b.Context(), stack.Config{
-		Dir: dir, Addresses: stack.AnyAddresses(), Runtime: tasks, Traffic: trafficfake.New(), Log: slog.New(slog.DiscardHandler),
+		Dir: dir, Addresses: stack.AnyAddresses(), Runtime: tasks, Traffic: routes, Log: slog.New(slog.DiscardHandler),
 	})
 	check(b, err)
 	b.Cleanup(s.Stop)
@@ -54,7 +55,7 @@ func newFleet(b *testing.B) *fleet {
 	}
 	o := dial(s.Addresses.Orchestrator)
 	return &fleet{
-		b: b, tasks: tasks, database: s.DatabaseURL, address: s.Addresses.Orchestrator,
+		b: b, tasks: tasks, routes: routes, database: s.DatabaseURL, address: s.Addresses.Orchestrator,
 		services: orchestratorpb.NewServiceServiceClient(o), deployments: orchestratorpb.NewDeploymentServiceClient(o),
 		events: orchestratorpb.NewEventServiceClient(o), definitions: orchestratorpb.NewTaskDefinitionServiceClient(o),
 		groups: healthcheckpb.NewTargetGroupServiceClient(dial(s.Addresses.Healthcheck)),

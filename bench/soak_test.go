@@ -11,10 +11,13 @@ import (
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 )
 
-const soaked = "SLIPWAY_BENCH_SOAK"
+const (
+	soaked = "SLIPWAY_BENCH_SOAK"
+	pace   = "SLIPWAY_BENCH_PACE"
+)
 
-// BenchmarkSoak is BenchmarkLive for as long as SLIPWAY_BENCH_SOAK says, e.g. 1h: each second one of the live deployments is continued
-// to its end and the next begun in its place. It reports the memory in use after the first tenth of that time and at the end, each
+// BenchmarkSoak is BenchmarkLive for as long as SLIPWAY_BENCH_SOAK says, e.g. 1h: each second (SLIPWAY_BENCH_PACE) one of the live deployments is
+// continued to its end and the next begun in its place. It reports the memory in use after the first tenth of that time and at the end, each
 // after a garbage collection, and the most in between, of the whole program.
 func BenchmarkSoak(b *testing.B) {
 	length, err := time.ParseDuration(os.Getenv(soaked))
@@ -31,7 +34,11 @@ func BenchmarkSoak(b *testing.B) {
 	check(b, each(n, begin))
 	f.waits(n)
 	f.finish(finished)
-	tick := time.NewTicker(time.Second)
+	every := time.Second
+	if given, err := time.ParseDuration(os.Getenv(pace)); err == nil && given > 0 {
+		every = given
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for b.Loop() {
 		var heaps []float64
@@ -40,6 +47,8 @@ func BenchmarkSoak(b *testing.B) {
 		for i := 0; time.Since(start) < length; i = (i + 1) % n {
 			overhead = append(overhead, f.resume(fmt.Sprintf("web-%d", i))...)
 			check(b, begin(i))
+			f.tasks.Forget() // what only tests ask for
+			f.routes.Forget()
 			if len(heaps) < int(time.Since(start)*10/length) {
 				heaps = append(heaps, heapMB())
 				b.Logf("after %s: %.0f MB in use", time.Since(start).Round(time.Second), heaps[len(heaps)-1])

@@ -85,6 +85,18 @@ func (r *Runtime) Orders() []Order {
 	return slices.Clone(r.orders)
 }
 
+// Forget drops what Orders returns, and what is remembered of task sets that are deleted, for runs of hours.
+func (r *Runtime) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.orders = nil
+	for key, s := range r.sets {
+		if s.deleted && len(s.listed) == 0 {
+			delete(r.sets, key)
+		}
+	}
+}
+
 // Tasks returns every task, by name.
 func (r *Runtime) Tasks() map[string]runtime.Task {
 	r.mu.Lock()

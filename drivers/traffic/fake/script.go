@@ -93,6 +93,13 @@ func (f *Fake) Applies() []Apply {
 	return slices.Clone(f.applies)
 }
 
+// Forget drops what Applies returns, for runs of hours.
+func (f *Fake) Forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.applies = nil
+}
+
 // Weights returns the weights in force by target group of the service's listener, or nil.
 func (f *Fake) Weights(serviceName, listener string) map[string]int {
 	a, _ := f.Routes(serviceName)
