@@ -112,7 +112,7 @@ mutations: ## Make bugs on purpose, one after the other, and check that the simu
 .PHONY: chaos
 chaos: deps ## Break a system of real processes in every way for MINUTES=10 while deployments and requests go on; report in bin/chaos.md
 	@mkdir -p bin
-	$(GO) test -count=1 -timeout $$(($(or $(MINUTES),10) + 20))m $(ARGS) ./test/faults -run 'TestChaos$$' -v -minutes $(or $(MINUTES),10) -report $(CURDIR)/bin/chaos.md $(if $(SEED),-seed $(SEED))
+	$(GO) test -count=1 -timeout $$(($(or $(MINUTES),10) + 20))m $(ARGS) ./test/faults -run 'TestChaos$$' -v -minutes $(or $(MINUTES),10) -report $(CURDIR)/bin/chaos.md $(if $(SEED),-seed $(SEED)) $(if $(ONLY),-only '$(ONLY)')
 
 .PHONY: race
 race: deps ## Run the packages where goroutines share memory under the race detector

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,10 @@ func TestChaos(t *testing.T) {
 	random := rand.New(rand.NewPCG(drawn, 1))
 	w := startSystem(t).begin()
 	w.goesOn()
-	list := allFaults()
+	list := slices.DeleteFunc(allFaults(), func(f fault) bool { return !strings.Contains(f.name, *only) })
+	if len(list) == 0 {
+		t.Fatalf("no fault has %q in its name", *only)
+	}
 	rows := make([]*suffered, len(list))
 	for i, f := range list {
 		rows[i] = &suffered{name: f.name}
@@ -68,12 +72,17 @@ func (w *work) suffer(f fault, row *suffered, held time.Duration) {
 	row.times++
 	row.step = max(row.step, step)
 	for _, v := range w.list {
-		for _, x := range v.load.outside(w.programs["proxy"]) {
-			row.lost++
-			row.losses = append(row.losses, v.name+": "+x.why)
-		}
+		w.take(v, row)
 	}
 	w.t.Logf("%s: went on after %s, %d requests lost while the proxy was up", f.name, step.Round(time.Millisecond), row.lost)
+}
+
+// take notes the requests of a service that were lost since it was last called.
+func (w *work) take(v *service, row *suffered) {
+	for _, x := range v.load.outside(w.programs["proxy"]) {
+		row.lost++
+		row.losses = append(row.losses, v.name+": "+x.why)
+	}
 }
 
 // conclude ends the work and checks what there is.
@@ -88,9 +97,12 @@ func (w *work) conclude(rows []*suffered) {
 	}
 	violations := w.violations()
 	var sent int64
+	lostDown, last := 0, &suffered{name: "the end"}
 	for _, v := range w.list {
-		sent += v.load.sent.Load()
+		w.take(v, last) // between the last fault and the end
+		sent, lostDown = sent+v.load.sent.Load(), lostDown+v.load.down
 	}
+	rows = append(rows, last)
 	var text strings.Builder
 	fmt.Fprintf(&text, "| fault | times | requests lost while the proxy was up | longest until each service had a step again |\n| --- | --- | --- | --- |\n")
 	for _, row := range rows {
@@ -104,7 +116,12 @@ func (w *work) conclude(rows []*suffered) {
 			w.t.Errorf("%s: a request was lost: %s", row.name, loss)
 		}
 	}
-	fmt.Fprintf(&text, "\n%d deployments, %d requests, %d violations.\n", w.count(`SELECT count(*) FROM orchestrator.deployments`), sent, len(violations))
+	times, down := w.programs["proxy"].downTime()
+	fmt.Fprintf(&text, "\n%d deployments, %d requests, %d violations. The proxy was down %d times, for %s in all; %d requests were lost then or in the second after.\n",
+		w.count(`SELECT count(*) FROM orchestrator.deployments`), sent, len(violations), times, down.Round(10*time.Millisecond), lostDown)
+	if _, cut := w.failed(); cut > 0 {
+		fmt.Fprintf(&text, "The runtime was killed while it started a task %d times; another task took its place.\n", cut)
+	}
 	for _, v := range violations {
 		w.t.Error(v)
 		fmt.Fprintf(&text, "- %s\n", v)

@@ -6,16 +6,22 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	runtimepb "github.com/slipway-deploy/slipway/gen/go/slipway/runtime/v1"
 )
 
 // goesOnWithin is how long work may rest after a fault has ended.
 const goesOnWithin = 60 * time.Second
+
+// wholeSplit is as many requests as show weights exactly: the proxy sends a thousand as the weights, which are tenths of a percent, say.
+const wholeSplit = 1000
 
 // count is a number that the database has, or -1 when it is away.
 func (s *system) count(sql string, args ...any) (n int64) {
@@ -56,7 +62,7 @@ func (w *work) goesOn() (step time.Duration) {
 func (w *work) violations() (list []string) {
 	w.t.Helper()
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
-	all := 0
+	all := len(w.late)
 	for _, v := range w.list {
 		ids, version := v.deployed()
 		all += len(ids)
@@ -65,12 +71,15 @@ func (w *work) violations() (list []string) {
 				add("deployment %s of %s did not succeed, or is lost", id, v.name)
 			}
 		}
-		for range 20 {
+		for range wholeSplit {
 			if got, why := ask(http.DefaultClient, v.listener); got != version {
 				add("%s is answered by %s %s, not by %s that was deployed last", v.name, got, why, version)
 				break
 			}
 		}
+	}
+	if n := w.count(`SELECT count(*) FROM orchestrator.deployments WHERE id = ANY ($1) AND state = 'SUCCESSFUL'`, w.late); n != int64(len(w.late)) {
+		add("%d services were made on a full disk, %d were deployed", len(w.late), n)
 	}
 	if n := w.count(`SELECT count(*) FROM orchestrator.deployments`); n != int64(all) {
 		add("%d deployments were made, %d are there", all, n)
@@ -81,7 +90,6 @@ func (w *work) violations() (list []string) {
 		"deployments that began or ended twice": `SELECT count(*) FROM (SELECT FROM orchestrator.events
 			WHERE name IN ('SERVICE_DEPLOYMENT_IN_PROGRESS', 'SERVICE_DEPLOYMENT_COMPLETED') GROUP BY deployment, name HAVING count(*) > 1) x`,
 		"tasks that failed twice": `SELECT count(*) FROM (SELECT FROM orchestrator.events WHERE name = 'TASK_FAILED' GROUP BY detail->>'task' HAVING count(*) > 1) x`,
-		"tasks that failed":       `SELECT count(*) FROM orchestrator.events WHERE name = 'TASK_FAILED'`,
 		"invocations of one hook at one stage under two identities": `SELECT count(*) FROM (SELECT FROM hooks.invocations
 			GROUP BY deployment, lifecycle_stage, step, hook HAVING count(*) > 1) x`,
 		"invocations without the outcome CONTINUE": `SELECT count(*) FROM hooks.invocations WHERE outcome <> 'CONTINUE'`,
@@ -89,6 +97,10 @@ func (w *work) violations() (list []string) {
 		if n := w.count(sql); n != 0 {
 			add("%d %s", n, what)
 		}
+	}
+	failed, _ := w.failed()
+	for _, why := range failed {
+		add("a task failed: %s", why)
 	}
 	w.hook.mu.Lock()
 	defer w.hook.mu.Unlock()
@@ -98,6 +110,21 @@ func (w *work) violations() (list []string) {
 		}
 	}
 	return append(list, w.orphans()...)
+}
+
+// cutInStart is what the runtime says of a task that it was starting when it was killed. It never starts a name again, so this one
+// failed, and another takes its place.
+const cutInStart = "the runtime ended while it started the container, and there is no process of it"
+
+// failed is why tasks failed, and how many of them were cut in their start.
+func (w *work) failed() (others []string, cut int) {
+	w.t.Helper()
+	rows, err := w.db.Query(w.t.Context(), `SELECT service || ' at ' || time || ': ' || reason FROM orchestrator.events WHERE name = 'TASK_FAILED'`)
+	w.must(err)
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	w.must(err)
+	others = slices.DeleteFunc(slices.Clone(all), func(why string) bool { return strings.HasSuffix(why, cutInStart) })
+	return others, len(all) - len(others)
 }
 
 // orphans waits until what runs is what is desired, and says what else does.

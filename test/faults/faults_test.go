@@ -141,39 +141,3 @@ func pids(mine *pgx.Conn, taken []*pgx.Conn) []uint32 {
 	}
 	return list
 }
-
-func (w *work) fillRoutes(held time.Duration) bool {
-	w.t.Helper()
-	if w.rtDisk == nil {
-		return false
-	}
-	free := w.rtDisk.fill(w.t)
-	rest(held)
-	free()
-	return true
-}
-
-// fillPostgres fills the disk of the database, which may give up: then it is started again when there is room.
-func (w *work) fillPostgres(held time.Duration) bool {
-	w.t.Helper()
-	if w.pgDisk == nil {
-		return false
-	}
-	free := w.pgDisk.fill(w.t)
-	ctx, cancel := context.WithTimeout(context.Background(), held+20*time.Second)
-	defer cancel()
-	if _, err := w.db.Exec(ctx, `CREATE TABLE more AS SELECT repeat('x', 2000) FROM generate_series(1, 20000)`); err == nil {
-		w.t.Fatal("there is room on a disk that is full")
-	}
-	rest(held)
-	free()
-	for ctx.Err() == nil {
-		if w.db.Ping(ctx) == nil {
-			return true
-		}
-		rest(100 * time.Millisecond)
-	}
-	_ = w.postgres.Stop(context.Background())
-	w.startPostgres()
-	return true
-}

@@ -27,6 +27,7 @@ type load struct {
 	sent atomic.Int64
 	mu   sync.Mutex
 	lost []loss
+	down int // how many were lost while the proxy was down
 }
 
 // loss is a request without an answer of the application.
@@ -39,7 +40,7 @@ func (l *load) run(ctx context.Context, address string) {
 	var done sync.WaitGroup
 	for range clients {
 		done.Go(func() {
-			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: 10 * time.Second}
+			client := newClient()
 			tick := time.NewTicker(pace)
 			defer tick.Stop()
 			for ctx.Err() == nil {
@@ -54,6 +55,10 @@ func (l *load) run(ctx context.Context, address string) {
 		})
 	}
 	done.Wait()
+}
+
+func newClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: 10 * time.Second}
 }
 
 // ask sends a request, which is not cut short, and returns the version that answered, or why none did.
@@ -83,9 +88,11 @@ func (l *load) outside(proxy *program) (lost []loss) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, x := range l.lost {
-		if !proxy.wasDown(x.at) {
-			lost = append(lost, x)
+		if proxy.wasDown(x.at) {
+			l.down++
+			continue
 		}
+		lost = append(lost, x)
 	}
 	l.lost = nil
 	return lost

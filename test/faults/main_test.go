@@ -16,6 +16,7 @@ import (
 var (
 	minutes = flag.Int("minutes", 0, "how long faults are drawn at random; 0: each once")
 	seed    = flag.Uint64("seed", 0, "of what is drawn; 0: another one each time")
+	only    = flag.String("only", "", "which faults are drawn: those with this in their name")
 	report  = flag.String("report", "", "file for the report of -minutes")
 )
 

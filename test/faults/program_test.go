@@ -118,6 +118,16 @@ func (p *program) wasDown(at time.Time) bool {
 	return false
 }
 
+// downTime is how often and how long it did not serve.
+func (p *program) downTime() (times int, all time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.down {
+		all += d.to.Sub(d.from)
+	}
+	return len(p.down), all
+}
+
 // eventually waits for a condition.
 func eventually(t *testing.T, limit time.Duration, what string, holds func() bool) {
 	t.Helper()

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	hookspb "github.com/slipway-deploy/slipway/gen/go/slipway/hooks/v1"
 	orchestratorpb "github.com/slipway-deploy/slipway/gen/go/slipway/orchestrator/v1"
 	runtimepb "github.com/slipway-deploy/slipway/gen/go/slipway/runtime/v1"
+	trafficpb "github.com/slipway-deploy/slipway/gen/go/slipway/traffic/v1"
 	"github.com/slipway-deploy/slipway/platform/grpcclient"
 	"github.com/slipway-deploy/slipway/platform/postgres/postgresdev"
 )
@@ -39,6 +39,7 @@ type system struct {
 	groups      healthcheckpb.TargetGroupServiceClient
 	hooks       hookspb.HookServiceClient
 	runtime     runtimepb.RuntimeServiceClient
+	traffic     trafficpb.TrafficServiceClient
 }
 
 func startSystem(t *testing.T) *system {
@@ -118,39 +119,5 @@ func (s *system) connect() {
 	}
 	s.services, s.definitions = orchestratorpb.NewServiceServiceClient(one), orchestratorpb.NewTaskDefinitionServiceClient(one)
 	s.groups, s.hooks = healthcheckpb.NewTargetGroupServiceClient(dial("healthcheck")), hookspb.NewHookServiceClient(dial("hooks"))
-	s.runtime = runtimepb.NewRuntimeServiceClient(dial("runtime"))
-}
-
-// disk is a small file system that can be filled.
-type disk struct{ dir string }
-
-// mount makes a disk of so many MB, or nil where that is not allowed.
-func mount(t *testing.T, dir string, megabytes int) *disk {
-	t.Helper()
-	if err := os.MkdirAll(dir, 0o755); err != nil { // PostgreSQL runs as another user
-		t.Fatal(err)
-	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+itoa(megabytes)+"m"); err != nil {
-		t.Logf("no disk can be mounted here, so none is filled: %v", err)
-		return nil
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-	return &disk{dir}
-}
-
-// fill takes all that is free, until the function that it returns is called.
-func (d *disk) fill(t *testing.T) (free func()) {
-	t.Helper()
-	path := filepath.Join(d.dir, "ballast")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for block := make([]byte, 1<<16); len(block) > 0; {
-		if _, err := f.Write(block); err != nil {
-			block = block[:len(block)/2]
-		}
-	}
-	return func() { _ = os.Remove(path) }
+	s.runtime, s.traffic = runtimepb.NewRuntimeServiceClient(dial("runtime")), trafficpb.NewTrafficServiceClient(dial("proxy"))
 }

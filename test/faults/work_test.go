@@ -45,6 +45,8 @@ type work struct {
 	list []*service
 	hook *handler
 	end  func()
+
+	late []string // ids of the deployments of services that were made in a fault
 }
 
 func (s *system) begin() *work {
@@ -109,6 +111,14 @@ func (s *system) define(version string) {
 // create makes the service and waits until its first deployment is live.
 func (s *system) create(name string, config *orchestratorpb.DeploymentConfiguration) *service {
 	s.t.Helper()
+	v := s.make(name, config)
+	eventually(s.t, time.Minute, name+" to be live", func() bool { return s.finished(v.made[0]) })
+	return v
+}
+
+// make makes the service, which begins its first deployment.
+func (s *system) make(name string, config *orchestratorpb.DeploymentConfiguration) *service {
+	s.t.Helper()
 	v := &service{name: name, listener: freeAddress(s.t), config: config, version: "v1"}
 	for _, group := range []string{name + "-a", name + "-b"} {
 		_, err := s.groups.CreateTargetGroup(s.t.Context(), &healthcheckpb.CreateTargetGroupRequest{TargetGroup: &healthcheckpb.TargetGroup{
@@ -127,7 +137,6 @@ func (s *system) create(name string, config *orchestratorpb.DeploymentConfigurat
 	}})
 	s.must(err)
 	v.made = []string{got.GetDeployment().GetId()}
-	eventually(s.t, time.Minute, name+" to be live", func() bool { return s.finished(v.made[0]) })
 	return v
 }
 

@@ -242,6 +242,11 @@ func TestAReplicaThatIsCutOff(t *testing.T) {
 			r.hand(t, 1, all(0))
 			r.add(t, 0, store.Target{Group: "web", ID: "a", Address: address})
 			r.sees(t, key, verdict.Healthy, 0)
+			eventually(t, "it to know of the others", func() bool {
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				return e.shared.peers == (members > 1)
+			})
 			ctx, cancel := e.Sees(t.Context())
 			defer cancel()
 			lost, _ := l.set(0, nil)
@@ -256,7 +261,7 @@ func TestAReplicaThatIsCutOff(t *testing.T) {
 				eventually(t, "it to be saved", func() bool { return r.inStore(t)[key].Health.State == verdict.Unhealthy })
 				return
 			}
-			<-ctx.Done()
+			eventually(t, "streams to end", func() bool { return ctx.Err() != nil })
 			if err := context.Cause(ctx); !errors.Is(err, problem.Unavailable) {
 				t.Errorf("streams end with %v", err)
 			}
