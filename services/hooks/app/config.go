@@ -35,7 +35,7 @@ func Default() Config {
 		Listen:    grpcserver.Config{Addr: "127.0.0.1:7002"},
 		Workers:   256,
 		Grace:     5 * time.Second,
-		Lease:     15 * time.Second,
+		Lease:     2 * time.Second,
 		Failures:  5,
 		Open:      10 * time.Second,
 		Window:    time.Hour,

@@ -26,7 +26,7 @@ import (
 // Config says how the engine works. Zero fields have defaults.
 type Config struct {
 	Workers int           // calls at once, default 256
-	Lease   time.Duration // after which another replica takes over from a dead one, default 15 s
+	Lease   time.Duration // after which another replica takes over from a dead one, default 2 s
 	Grace   time.Duration // how long Stop lets calls finish, default 5 s; negative for not at all
 	// Retention is how long an ended invocation is kept, default 90 days, which is what ECS keeps of a deployment.
 	Retention time.Duration
@@ -65,7 +65,7 @@ type Engine struct {
 // New returns an engine that is at rest until Start.
 func New(cfg Config, s *store.Store, c *handler.Caller) *Engine {
 	cfg.Workers = cmp.Or(cfg.Workers, 256)
-	cfg.Lease = cmp.Or(cfg.Lease, 15*time.Second)
+	cfg.Lease = cmp.Or(cfg.Lease, 2*time.Second)
 	cfg.Grace = cmp.Or(cfg.Grace, 5*time.Second)
 	cfg.Retention = cmp.Or(cfg.Retention, 90*24*time.Hour)
 	return &Engine{
